@@ -1,0 +1,42 @@
+# Every target sets up what it needs: a virtual environment of its own for each Python.
+# Another one: make test PYTHON=python3.12
+ifndef PYTHON
+PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+endif
+VENV ?= .venv-$(notdir $(PYTHON))
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+WORKERS ?= auto
+
+.PHONY: run test check lint learn clean
+
+run: $(READY)
+	$(BIN)/runner
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+# All that .ci/run asks for.
+check: lint test
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+# Trains every scenario and experiment on three seeds, and compares each with its baseline.
+learn: $(READY)
+	$(BIN)/python benchmarks/learn.py
+
+# The package is installed editable: only another pyproject.toml makes it install again.
+$(READY): pyproject.toml
+	$(if $(PYTHON),,$(error no Python 3.11 or later was found; name one by PYTHON=...))
+	@echo "setting up $(VENV), once: this takes a few minutes"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv-* .pytest_cache .ruff_cache .import_linter_cache
