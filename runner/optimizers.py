@@ -1,0 +1,147 @@
+"""Optimizers that keep their numbers: optax's transformations, made where they are used.
+
+The numbers of an optimizer (its rate, its decays) are thus arguments of the compiled call, and another rate does not
+compile again. Any other `optax.GradientTransformation` may stand wherever one of these does.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+from runner.schedules import Constant
+from runner.types import Params
+
+Schedule = Callable[[Any], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An optax transformation remade from its numbers at each use.
+
+    Attributes:
+        make: `make(learning_rate, **options)`, a constructor of optax.
+        learning_rate: per update, above 0.
+        options: the constructor's other arguments.
+        clip: the largest global norm of the gradients, or None.
+        schedule: fraction of the run in [0, 1] -> factor on the rate.
+        horizon: steps of the run that the schedule spans.
+        updates_per_step: how often a step of the scenario updates with this optimizer.
+    """
+
+    make: Callable[..., optax.GradientTransformation]
+    learning_rate: float
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    clip: float | None = None
+    schedule: Schedule = Constant()
+    horizon: float | None = None
+    updates_per_step: int = 1
+
+    def __post_init__(self):
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate: must be a finite number above 0, not {self.learning_rate}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip: must be a number above 0, or null for none, not {self.clip}")
+        if self.horizon is None and not isinstance(self.schedule, Constant):
+            raise ValueError("horizon: a schedule needs the number of steps that it spans")
+
+    def init(self, params: Params) -> Any:
+        """Makes the optimizer's state, as optax does."""
+        return self._transformation().init(params)
+
+    def update(self, grads: Params, state: Any, params: Params | None = None) -> tuple[Params, Any]:
+        """Turns gradients into updates, as optax does."""
+        return self._transformation().update(grads, state, params)
+
+    def rate(self, count: Any) -> Any:
+        """Gives the learning rate in force at update `count`, from 0."""
+        if isinstance(self.schedule, Constant):
+            return self.learning_rate
+        assert self.horizon is not None  # or the constructor has refused it
+        fraction = jnp.clip(count / (self.horizon * self.updates_per_step), 0.0, 1.0)
+        return self.learning_rate * self.schedule(fraction)
+
+    def _transformation(self) -> optax.GradientTransformation:
+        rate = self.learning_rate if isinstance(self.schedule, Constant) else self.rate
+        made = self.make(rate, **self.options)
+        return made if self.clip is None else optax.chain(optax.clip_by_global_norm(self.clip), made)
+
+
+def adam(
+    learning_rate: float = 1e-3,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    clip: float | None = None,
+    schedule: Schedule = Constant(),
+    horizon: float | None = None,
+) -> Recipe:
+    """Adam (Kingma and Ba 2015)."""
+    return Recipe(optax.adam, learning_rate, {"b1": b1, "b2": b2, "eps": eps}, clip, schedule, horizon)
+
+
+def adamw(
+    learning_rate: float = 1e-3,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 1e-4,
+    clip: float | None = None,
+    schedule: Schedule = Constant(),
+    horizon: float | None = None,
+) -> Recipe:
+    """Adam with decoupled weight decay, scaled by the rate in force (Loshchilov and Hutter 2019)."""
+    options = {"b1": b1, "b2": b2, "eps": eps, "weight_decay": weight_decay}
+    return Recipe(optax.adamw, learning_rate, options, clip, schedule, horizon)
+
+
+def sgd(
+    learning_rate: float = 0.1,
+    momentum: float | None = None,
+    nesterov: bool = False,
+    clip: float | None = None,
+    schedule: Schedule = Constant(),
+    horizon: float | None = None,
+) -> Recipe:
+    """Stochastic gradient descent; the schedule scales after the momentum, as in optax."""
+    return Recipe(
+        optax.sgd, learning_rate, {"momentum": momentum, "nesterov": nesterov}, clip, schedule, horizon
+    )
+
+
+def rmsprop(
+    learning_rate: float = 1e-3,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+    momentum: float | None = None,
+    clip: float | None = None,
+    schedule: Schedule = Constant(),
+    horizon: float | None = None,
+) -> Recipe:
+    """RMSProp (Hinton 2012, lecture 6e)."""
+    return Recipe(
+        optax.rmsprop,
+        learning_rate,
+        {"decay": decay, "eps": eps, "momentum": momentum},
+        clip,
+        schedule,
+        horizon,
+    )
+
+
+def lion(
+    learning_rate: float = 1e-4,
+    b1: float = 0.9,
+    b2: float = 0.99,
+    weight_decay: float = 1e-3,
+    clip: float | None = None,
+    schedule: Schedule = Constant(),
+    horizon: float | None = None,
+) -> Recipe:
+    """Lion (Chen et al. 2023), with decoupled weight decay."""
+    return Recipe(
+        optax.lion, learning_rate, {"b1": b1, "b2": b2, "weight_decay": weight_decay}, clip, schedule, horizon
+    )

@@ -1,0 +1,69 @@
+"""Schedules: the factor on a learning rate over the fraction of the run, so that rates stay numbers."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """The full rate throughout."""
+
+    def __call__(self, fraction):
+        """Gives the factor at a fraction of the run, in [0, 1]."""
+        return jnp.ones_like(fraction)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cosine:
+    """Half a cosine, from the full rate down to `final` of it (Loshchilov and Hutter 2017, equation 5, one period)."""
+
+    final: float = 0.0
+
+    def __call__(self, fraction):
+        """Gives the factor at a fraction of the run, in [0, 1]."""
+        return self.final + (1 - self.final) * 0.5 * (1 + jnp.cos(jnp.pi * fraction))
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmupCosine:
+    """Linear from zero over the fraction `warmup` of the run, then half a cosine down to `final`."""
+
+    warmup: float = 0.05
+    final: float = 0.0
+
+    def __post_init__(self):
+        if not 0 < self.warmup < 1:
+            raise ValueError(f"warmup: {self.warmup} is not a fraction of the run, above 0 and below 1")
+
+    def __call__(self, fraction):
+        """Gives the factor at a fraction of the run, in [0, 1]."""
+        down = Cosine(self.final)((fraction - self.warmup) / (1 - self.warmup))
+        return jnp.where(fraction < self.warmup, fraction / self.warmup, down)
+
+
+@dataclasses.dataclass(frozen=True)
+class Exponential:
+    """Falls by equal factors in equal times, to `final` at the end of the run."""
+
+    final: float = 0.01
+
+    def __post_init__(self):
+        if not self.final > 0:
+            raise ValueError(f"final: {self.final} is not above 0")
+
+    def __call__(self, fraction):
+        """Gives the factor at a fraction of the run, in [0, 1]."""
+        return self.final**fraction
+
+
+@dataclasses.dataclass(frozen=True)
+class Piecewise:
+    """Multiplied by `factor` at each of the fractions `boundaries` of the run."""
+
+    boundaries: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+
+    def __call__(self, fraction):
+        """Gives the factor at a fraction of the run, in [0, 1]."""
+        return self.factor ** sum(jnp.where(fraction >= boundary, 1.0, 0.0) for boundary in self.boundaries)
