@@ -1,0 +1,67 @@
+"""The plain convolutional net."""
+
+from collections.abc import Sequence
+
+import haiku as hk
+
+from runner.nets.convolution import Convolution, max_pool
+from runner.nets.layers import NORMALIZATIONS, as_images, drop_out, flatten, output
+from runner.nets.settings import ACTIVATIONS, cached, check_dropout, check_size, check_sizes, find
+from runner.types import Net
+
+
+@cached
+def cnn(
+    output_shape: Sequence[int],
+    channels: Sequence[int] = (32, 64),
+    kernel_size: int = 3,
+    hidden_sizes: Sequence[int] = (128,),
+    activation: str = "relu",
+    normalization: str | None = None,
+    dropout: float | None = None,
+) -> Net:
+    """Makes convolutions, each followed by 2 x 2 max pooling, then dense layers, for images `[B, H, W, C]`.
+
+    Args:
+        output_shape: of one output.
+        channels: of each convolution.
+        kernel_size: of each convolution.
+        hidden_sizes: units of each dense layer between convolutions and output.
+        activation: of all hidden layers, named as in `jax.nn`.
+        normalization: before each activation: "batch", "layer" (over the channels) or None.
+        dropout: share of units dropped after each dense layer, or None.
+
+    Raises:
+        ValueError: a setting is out of its range, or a name unknown; when called, x is no image, or too small
+            for so many poolings.
+    """
+    check_sizes("output_shape", output_shape)
+    check_sizes("channels", channels)
+    check_size("kernel_size", kernel_size)
+    check_sizes("hidden_sizes", hidden_sizes)
+    check_dropout(dropout)
+    activate = find("activation", activation, ACTIVATIONS)
+    normalize = find("normalization", normalization, NORMALIZATIONS)
+    with_bias = normalization != "batch"  # which would take it out again
+
+    def forward(x, is_training):
+        x = as_images(x, "cnn")
+        _check_poolings(len(channels), *x.shape[1:3])
+        for size in channels:
+            x = Convolution(size, kernel_size, with_bias=with_bias)(x)
+            x = max_pool(activate(normalize(x, is_training)))
+        x = flatten(x)
+        for size in hidden_sizes:
+            x = activate(normalize(hk.Linear(size, with_bias)(x), is_training))
+            x = drop_out(x, dropout, is_training)
+        return output(x, output_shape)
+
+    return hk.transform_with_state(forward)
+
+
+def _check_poolings(poolings: int, height: int, width: int) -> None:
+    most = min(height, width).bit_length() - 1
+    if poolings > most:
+        raise ValueError(
+            f"channels: an image of {height} x {width} can be halved {most} times, not {poolings}: give fewer"
+        )

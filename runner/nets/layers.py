@@ -1,0 +1,77 @@
+"""What several nets are made of."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+
+class BatchNorm(hk.Module):
+    """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithms 1 and 2).
+
+    Unlike that of `hk.BatchNorm`, the moving variance starts at 1, so that an untrained net can be evaluated
+    (from 0, each layer multiplies by 300), and the variance of a batch is not a difference of squares, which
+    rounding can make negative.
+    """
+
+    def __call__(self, x: jax.Array, is_training: bool) -> jax.Array:
+        """Normalises by the batch's statistics in training, by the moving ones otherwise."""
+        shape, axes = x.shape[-1:], tuple(range(x.ndim - 1))
+        mean = hk.get_state("mean", shape, x.dtype, jnp.zeros)
+        variance = hk.get_state("variance", shape, x.dtype, jnp.ones)
+        if is_training:
+            batch_mean, batch_variance = x.mean(axes), x.var(axes)
+            hk.set_state("mean", 0.9 * mean + 0.1 * batch_mean)
+            hk.set_state("variance", 0.9 * variance + 0.1 * batch_variance)
+            mean, variance = batch_mean, batch_variance
+        factor = hk.get_parameter("scale", shape, x.dtype, jnp.ones) * jax.lax.rsqrt(variance + 1e-5)
+        offset = hk.get_parameter("offset", shape, x.dtype, jnp.zeros)
+        mean, factor, offset = (jnp.broadcast_to(values, x.shape) for values in (mean, factor, offset))
+        return (x - mean) * factor + offset
+
+
+def _layer_norm(x: jax.Array, is_training: bool) -> jax.Array:
+    return hk.LayerNorm(axis=-1, param_axis=-1, create_scale=True, create_offset=True)(x)
+
+
+NORMALIZATIONS: dict[str | None, Callable[[jax.Array, bool], jax.Array]] = {
+    None: lambda x, is_training: x,
+    "batch": lambda x, is_training: BatchNorm()(x, is_training),
+    "layer": _layer_norm,
+}
+
+
+def drop_out(x: jax.Array, rate: float | None, is_training: bool) -> jax.Array:
+    """Sets a share of the units to zero in training, and scales the rest up (Srivastava et al. 2014)."""
+    return hk.dropout(hk.next_rng_key(), rate, x) if rate and is_training else x
+
+
+def as_floats(x: jax.Array) -> jax.Array:
+    """Takes whole numbers, such as an image's bytes, as floats, lest Haiku make whole weights for them."""
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+
+
+def as_images(x: jax.Array, net: str) -> jax.Array:
+    """Takes x `[B, H, W, C]`.
+
+    Raises:
+        ValueError: x has another number of axes.
+    """
+    if x.ndim != 4:
+        shape = list(x.shape[1:])
+        raise ValueError(
+            f"{net} needs images [height, width, channels], not inputs {shape}: take mlp for these"
+        )
+    return as_floats(x)
+
+
+def flatten(x: jax.Array) -> jax.Array:
+    """Lays out each example as a vector: `[B, ...]` to `[B, N]`."""
+    return as_floats(x).reshape(len(x), math.prod(x.shape[1:]))
+
+
+def output(x: jax.Array, shape: Sequence[int], w_init: Callable | None = None) -> jax.Array:
+    """Maps x `[B, ...]` linearly to `[B, *shape]`."""
+    return hk.Linear(math.prod(shape), w_init=w_init, name="output")(flatten(x)).reshape(len(x), *shape)

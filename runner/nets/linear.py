@@ -1,0 +1,25 @@
+"""The linear net."""
+
+from collections.abc import Sequence
+
+import haiku as hk
+
+from runner.nets.layers import output
+from runner.nets.settings import INITIALIZERS, cached, check_sizes, find
+from runner.types import Net
+
+
+@cached
+def linear(output_shape: Sequence[int], initializer: str | None = None) -> Net:
+    """Makes one linear layer, from inputs of any shape.
+
+    Args:
+        output_shape: of one output.
+        initializer: of the weights (the bias starts at zero), or None for Haiku's own.
+
+    Raises:
+        ValueError: a setting is out of its range, or a name unknown.
+    """
+    check_sizes("output_shape", output_shape)
+    w_init = find("initializer", initializer, INITIALIZERS)
+    return hk.transform_with_state(lambda x, is_training: output(x, output_shape, w_init))

@@ -1,0 +1,60 @@
+"""The multi-layer perceptron."""
+
+from collections.abc import Sequence
+
+import haiku as hk
+
+from runner.nets.layers import NORMALIZATIONS, drop_out, flatten, output
+from runner.nets.settings import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    OUTPUT_ACTIVATIONS,
+    cached,
+    check_dropout,
+    check_sizes,
+    find,
+)
+from runner.types import Net
+
+
+@cached
+def mlp(
+    output_shape: Sequence[int],
+    hidden_sizes: Sequence[int] = (128, 128),
+    activation: str = "relu",
+    normalization: str | None = None,
+    dropout: float | None = None,
+    initializer: str | None = None,
+    output_activation: str | None = None,
+) -> Net:
+    """Makes a multi-layer perceptron, from inputs of any shape.
+
+    Args:
+        output_shape: of one output.
+        hidden_sizes: units of each hidden layer; none makes a linear net.
+        activation: of the hidden layers, named as in `jax.nn`.
+        normalization: before each activation: "batch", "layer" or None.
+        dropout: share of units dropped after each activation, or None.
+        initializer: of all weights (biases start at zero), or None for Haiku's own.
+        output_activation: named as in `jax.nn` ("sigmoid" keeps images in [0, 1]), or None.
+
+    Raises:
+        ValueError: a setting is out of its range, or a name unknown.
+    """
+    check_sizes("output_shape", output_shape)
+    check_sizes("hidden_sizes", hidden_sizes)
+    check_dropout(dropout)
+    activate = find("activation", activation, ACTIVATIONS)
+    normalize = find("normalization", normalization, NORMALIZATIONS)
+    with_bias = normalization != "batch"  # which would take it out again
+    w_init = find("initializer", initializer, INITIALIZERS)
+    activate_output = find("output_activation", output_activation, OUTPUT_ACTIVATIONS)
+
+    def forward(x, is_training):
+        x = flatten(x)
+        for size in hidden_sizes:
+            x = activate(normalize(hk.Linear(size, with_bias, w_init)(x), is_training))
+            x = drop_out(x, dropout, is_training)
+        return activate_output(output(x, output_shape, w_init))
+
+    return hk.transform_with_state(forward)
