@@ -1,0 +1,90 @@
+"""Small real data that scikit-learn brings along: nothing is downloaded."""
+
+from typing import Any
+
+from runner.datasets.splits import split
+from runner.types import Column, Dataset
+
+
+def digits(
+    batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
+) -> Dataset:
+    """Reads 1797 handwritten digits of 8 by 8 pixels, x [N, 8, 8, 1] in [0, 1], of 10 classes.
+
+    Args:
+        batch_size: rows a batch, or None for the whole training set at each step.
+        split_seed: of the split into training, validation and test rows.
+        validation: share of the rows.
+        test: share of the rows.
+
+    Source: Alpaydin and Kaynak 1998, UCI optical recognition of handwritten digits (its test part).
+    """
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    arrays = {"x": bunch.images[..., None] / 16, "y": bunch.target}
+    labels = [str(name) for name in bunch.target_names]
+    return split(arrays, batch_size, split_seed, validation, test, classes=len(labels), labels=labels)
+
+
+def iris(
+    batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
+) -> Dataset:
+    """Reads 150 flowers, 4 measures in cm each, of 3 species. Settings as of `digits`.
+
+    Source: Fisher 1936.
+    """
+    from sklearn.datasets import load_iris
+
+    return _classification(load_iris(), batch_size, split_seed, validation, test)
+
+
+def wine(
+    batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
+) -> Dataset:
+    """Reads 178 wines, 13 chemical measures each, of 3 growers. Settings as of `digits`.
+
+    Source: Aeberhard and Forina 1991, UCI wine.
+    """
+    from sklearn.datasets import load_wine
+
+    return _classification(load_wine(), batch_size, split_seed, validation, test)
+
+
+def breast_cancer(
+    batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
+) -> Dataset:
+    """Reads 569 tumours, 30 measures of cell nuclei each, malignant or benign. Settings as of `digits`.
+
+    Source: Wolberg, Mangasarian, Street and Street 1993, UCI breast cancer Wisconsin (diagnostic).
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    return _classification(load_breast_cancer(), batch_size, split_seed, validation, test)
+
+
+def diabetes(
+    batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
+) -> Dataset:
+    """Reads 442 patients, 10 measures each; y [N, 1] is the disease's progression after a year.
+
+    Settings as of `digits`.
+
+    Source: Efron, Hastie, Johnstone and Tibshirani 2004.
+    """
+    from sklearn.datasets import load_diabetes
+
+    # Unscaled: scikit-learn's scaled form takes its statistics from the held-out rows too.
+    bunch: Any = load_diabetes(scaled=False)
+    arrays = {"x": bunch.data, "y": bunch.target[:, None]}
+    return split(arrays, batch_size, split_seed, validation, test, **_names(bunch))
+
+
+def _classification(bunch: Any, *settings) -> Dataset:
+    arrays = {"x": bunch.data, "y": bunch.target}
+    labels = [str(name) for name in bunch.target_names]
+    return split(arrays, *settings, classes=len(labels), labels=labels, **_names(bunch))
+
+
+def _names(bunch: Any) -> dict[str, Any]:
+    return {"columns": [Column(str(name)) for name in bunch.feature_names], "target": "target"}

@@ -1,0 +1,58 @@
+"""Points of known curves, for regressions whose answer is known."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from runner.datasets.splits import assemble
+from runner.types import Array, Dataset
+
+
+def line(size: int = 200, noise: float | None = None, batch_size: int | None = None) -> Dataset:
+    """Makes points of y = 3x + 1, with x even on [-1, 1].
+
+    Args:
+        size: training points, x [N, 1] and y [N, 1]; the held-out ones lie between them.
+        noise: standard deviation of normal noise on y, the same in every run, or None.
+        batch_size: points a batch, or None for all of them at each step.
+
+    Raises:
+        ValueError: fewer than two points, fewer than a batch, or noise that is not above 0.
+    """
+    return _curve(lambda x: 3 * x + 1, 1.0, size, noise, batch_size)
+
+
+def quadratic(size: int = 128, noise: float | None = None, batch_size: int | None = None) -> Dataset:
+    """Makes points of y = x^2, with x even on [-2, 2].
+
+    Args:
+        size: training points, x [N, 1] and y [N, 1]; the held-out ones lie between them.
+        noise: standard deviation of normal noise on y, the same in every run, or None.
+        batch_size: points a batch, or None for all of them at each step.
+
+    Raises:
+        ValueError: fewer than two points, fewer than a batch, or noise that is not above 0.
+    """
+    return _curve(np.square, 2.0, size, noise, batch_size)
+
+
+def _curve(
+    function: Callable[[np.ndarray], np.ndarray],
+    end: float,
+    size: int,
+    noise: float | None,
+    batch_size: int | None,
+) -> Dataset:
+    if size < 2:
+        raise ValueError(f"size: {size} is less than 2")
+    if noise is not None and not 0 < noise < np.inf:
+        raise ValueError(f"noise: {noise} is not a finite number above 0, or null for none")
+    generator = np.random.default_rng(0)
+
+    def points(x: np.ndarray) -> dict[str, Array]:
+        error = 0.0 if noise is None else generator.normal(0.0, noise, x.shape)
+        return {"x": x, "y": function(x) + error}
+
+    x = np.linspace(-end, end, size)[:, None]
+    third = (x[1] - x[0]) / 3
+    return assemble(points(x), points(x[:-1] + third), points(x[:-1] + 2 * third), batch_size)

@@ -1,0 +1,77 @@
+"""A user's own arrays, as `np.savez` writes them."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from runner.datasets.checks import check_labels, narrow
+from runner.datasets.splits import split
+from runner.types import Dataset
+
+
+def npz(
+    path: str,
+    inputs: str = "x",
+    target: str | None = "y",
+    batch_size: int | None = 64,
+    split_seed: int = 0,
+    validation: float = 0.15,
+    test: float = 0.15,
+) -> Dataset:
+    """Reads a file's array of inputs [N, ...], as float32, and its targets.
+
+    Whole numbers [N] as targets are classes from 0 on; floats [N, ...] are numbers to regress on.
+
+    Args:
+        path: the file.
+        inputs: the name of the array that becomes `x`.
+        target: the name of the array that becomes `y`, or None for data without targets.
+        batch_size: rows a batch, or None for the whole training set at each step.
+        split_seed: of the split into training, validation and test rows.
+        validation: share of the rows.
+        test: share of the rows.
+
+    Raises:
+        ValueError: the file is missing, damaged or holds Python objects, an array is missing or of the wrong
+            shape or dtype, or a value is not finite.
+    """
+    arrays = _load(path, [inputs] if target is None else [inputs, target])
+    x = narrow(inputs, arrays[inputs]).astype(np.float32)
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"{inputs}: shape {x.shape}; need rows of values [N, ...]")
+    settings = (batch_size, split_seed, validation, test)
+    if target is None:
+        return split({"x": x}, *settings)
+    y = narrow(target, arrays[target])
+    if len(y) != len(x):
+        raise ValueError(f"{target}: {len(y)} rows; {inputs} has {len(x)}")
+    if y.dtype.kind not in "biu":
+        return split({"x": x, "y": y.astype(np.float32)}, *settings)
+    if y.ndim > 1:
+        raise ValueError(
+            f"{target}: whole numbers of shape {y.shape}; classes need ({len(y)},), other targets floats"
+        )
+    check_labels(target, y, len(y))  # or one absurd label makes a net with as many outputs
+    return split({"x": x, "y": y.astype(np.int32)}, *settings, classes=int(y.max()) + 1)
+
+
+def _load(path: str, names: list[str]) -> dict[str, np.ndarray]:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ValueError(f"path: there is no file {path}")
+    if not zipfile.is_zipfile(file):
+        raise ValueError(f"path: {path} is not a whole .npz file, as np.savez writes it")
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            known = archive.files
+            found = {name: archive[name] for name in names if name in known}
+    except ValueError:
+        raise ValueError(f"path: {path} holds Python objects; only arrays of numbers are read") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"path: {path} is damaged: {error}") from None
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ValueError(f"path: {path} has no array {missing[0]!r}; it holds {', '.join(known) or 'none'}")
+    return found

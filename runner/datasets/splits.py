@@ -1,0 +1,71 @@
+"""How rows become training, validation and test data."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from runner.datasets.checks import checked
+from runner.datasets.sources import Arrays
+from runner.types import Array, Dataset, Spec
+
+HELD_OUT_BATCH = 256  # rows; it changes the speed of an evaluation, not its result
+
+
+def cut(size: int, split_seed: int, **shares: float) -> list[np.ndarray]:
+    """Draws disjoint row numbers, in rising order: of each named share in turn, and of the rows that remain.
+
+    Each share gets at least one row. A share's rows do not depend on the shares named after it.
+
+    Raises:
+        ValueError: a negative seed, a share outside (0, 1), or no row that remains.
+    """
+    if split_seed < 0:
+        raise ValueError(f"split_seed: {split_seed} is less than 0")
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise ValueError(f"{name}: {share} is no share of the rows, above 0 and below 1")
+    counts = [max(1, round(share * size)) for share in shares.values()]
+    if sum(counts) >= size:
+        given = " and ".join(f"{name} {share}" for name, share in shares.items())
+        raise ValueError(f"{next(iter(shares))}: {given} of {size} rows leave none to train on")
+    order = np.random.default_rng(split_seed).permutation(size)
+    return [np.sort(rows) for rows in np.split(order, np.cumsum(counts))]
+
+
+def split(
+    arrays: Mapping[str, Array],
+    batch_size: int | None,
+    split_seed: int,
+    validation: float,
+    test: float,
+    **known,
+) -> Dataset:
+    """Splits rows by chance; `known` is what the spec cannot read off the training rows.
+
+    Raises:
+        ValueError: as `checked`, `cut` and `Arrays`.
+    """
+    arrays = checked(arrays)  # before the split, so that an error names the row of the file
+    size = len(next(iter(arrays.values())))
+    parts = cut(size, split_seed, test=test, validation=validation)
+    held_test, held_validation, train = [
+        {name: rows[part] for name, rows in arrays.items()} for part in parts
+    ]
+    return assemble(train, held_validation, held_test, batch_size, **known)
+
+
+def assemble(
+    train: Mapping[str, Array],
+    validation: Mapping[str, Array],
+    test: Mapping[str, Array],
+    batch_size: int | None,
+    **known,
+) -> Dataset:
+    """Makes the sources of a dataset; the training rows describe the held-out ones, which come in order."""
+    train = checked(train)
+    source = Arrays(train, batch_size, spec=Spec.of(train, **known))
+
+    def held_out(arrays: Mapping[str, Array]) -> Arrays:
+        return Arrays(arrays, min(HELD_OUT_BATCH, len(arrays["x"])), spec=source.spec, shuffle=False)
+
+    return Dataset(source, held_out(validation), held_out(test))
