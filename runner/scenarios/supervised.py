@@ -1,0 +1,94 @@
+"""Classification: one net, one loss, one optimizer."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from runner.scenario import Statistics, apply_gradients, call, create, per_example
+from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+
+LARGEST_CONFUSION = (
+    100  # classes; above it, [B, classes, classes] in evaluation would be the largest array of all
+)
+
+
+class SupervisedState(NamedTuple):
+    """All that one step hands to the next."""
+
+    net: TrainState
+    inputs: Statistics  # of x
+
+
+@dataclasses.dataclass(frozen=True)
+class Supervised:
+    """Trains a net to tell classes apart.
+
+    Attributes:
+        net: x [B, ...] -> logits [B, classes].
+        optimizer: of the net.
+        loss: logits [B, classes], labels [B] -> values [B], as optax's cross entropy with integer labels.
+        standardize: whether x is standardised by the training rows' statistics, which the state keeps.
+    """
+
+    net: Any
+    optimizer: Optimizer
+    loss: Loss
+    standardize: bool = True
+
+    def __post_init__(self):
+        if not callable(self.loss):
+            raise ValueError(
+                "loss: Supervised needs a function of outputs and targets, such as cross_entropy"
+            )
+
+    def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
+        """Gives one logit for each class.
+
+        Raises:
+            ValueError: the data has no classes.
+        """
+        if spec.classes is None:
+            raise ValueError(
+                "the data has no classes: take scenario=regression, or for a table dataset.task=classification"
+            )
+        return {"net": (spec.classes,)}
+
+    def init(self, key: Key, spec: Spec) -> SupervisedState:
+        """Makes the first state."""
+        inputs = Statistics.of(spec, "x", self.standardize)
+        x = inputs.standardize(spec.example(1)["x"])
+        return SupervisedState(create(self.net, self.optimizer, key, x), inputs)
+
+    def step(self, key: Key, state: SupervisedState, batch: Batch) -> tuple[SupervisedState, Metrics]:
+        """Makes one update by the gradient of the mean loss."""
+        net, inputs = state
+        x = inputs.standardize(batch["x"])
+
+        def loss(params):
+            logits, net_state = call(self.net, net._replace(params=params), key, x, is_training=True)
+            return per_example(self.loss(logits, batch["y"])).mean(), (logits, net_state)
+
+        (value, (logits, net_state)), grads = jax.value_and_grad(loss, has_aux=True)(net.params)
+        net = apply_gradients(self.optimizer, net, grads, net_state)
+        return SupervisedState(net, inputs), {"loss": value, "accuracy": _correct(logits, batch["y"]).mean()}
+
+    def predict(self, state: SupervisedState, x: jax.Array) -> jax.Array:
+        """Gives logits `[B, classes]`."""
+        net, inputs = state
+        return call(self.net, net, None, inputs.standardize(x), is_training=False)[0]
+
+    def evaluate(self, key: Key, state: SupervisedState, batch: Batch) -> Metrics:
+        """Gives loss [B], accuracy [B] and, of up to 100 classes, confusion [B, classes (true), classes (given)]."""
+        logits, y = self.predict(state, batch["x"]), batch["y"]
+        metrics = {"loss": per_example(self.loss(logits, y)), "accuracy": _correct(logits, y)}
+        classes = logits.shape[-1]
+        if classes <= LARGEST_CONFUSION:
+            true, given = jax.nn.one_hot(y, classes), jax.nn.one_hot(logits.argmax(-1), classes)
+            metrics["confusion"] = true[:, :, None] * given[:, None, :]
+        return metrics
+
+
+def _correct(logits: jax.Array, y: jax.Array) -> jax.Array:
+    return (logits.argmax(-1) == y).astype(jnp.float32)

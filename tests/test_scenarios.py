@@ -1,0 +1,189 @@
+import dataclasses
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from runner import Loop
+from runner.datasets import Arrays
+from runner.evaluators import Means
+from runner.losses import hinge, non_saturating, wasserstein
+from runner.scenario import apply_gradients, call, create, moving_average
+from runner.scenarios import GAN, Regression, Supervised
+from runner.types import Spec, TrainState
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 3)).astype(np.float32)
+
+
+def with_mode(x, is_training):
+    return hk.Linear(2)(x) + 100.0 * is_training
+
+
+def without_mode(x):
+    return hk.Linear(2)(x)
+
+
+def counting(x, is_training):
+    count = hk.get_state("count", (), init=jnp.zeros)
+    hk.set_state("count", count + 1)
+    return hk.Linear(2)(x)
+
+
+NETS = {
+    "transformed": hk.transform(without_mode),
+    "transformed, with a mode": hk.transform(with_mode),
+    "with state": hk.transform_with_state(without_mode),
+    "with state and a mode": hk.transform_with_state(with_mode),
+    "without a key": hk.without_apply_rng(hk.transform(without_mode)),
+    "with state, without a key": hk.without_apply_rng(hk.transform_with_state(with_mode)),
+    "a pair": (lambda key, x: {"w": jnp.ones((3, 2))}, lambda params, x: x @ params["w"]),
+    "a pair with a key": (lambda key, x: {"w": jnp.ones((3, 2))}, lambda params, key, x: x @ params["w"]),
+    "a pair with a mode": (
+        lambda key, x: {"w": jnp.ones((3, 2))},
+        lambda params, x, is_training: x @ params["w"] + 100.0 * is_training,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_kind_of_net_is_called_in_one_way(name):
+    net = NETS[name]
+    state = create(net, optax.sgd(0.1), KEY, X[:1])
+    assert isinstance(state, TrainState)
+    trained, _ = call(net, state, KEY, X, is_training=True)
+    judged, kept = call(net, state, None, X, is_training=False)
+    assert judged.shape == (40, 2)
+    assert kept is state.net_state
+    assert np.allclose(
+        trained - judged, 100.0 if "mode" in name or name.startswith("with state, ") else 0.0, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_kind_of_net_trains_with_a_plain_optax_optimizer(name):
+    source = Arrays({"x": X, "y": np.int32(X[:, 0] > 0)}, 8)
+    loss = optax.losses.softmax_cross_entropy_with_integer_labels
+    state = Loop(steps=3).run(Supervised(NETS[name], optax.adam(1e-2), loss), source, key=KEY)
+    assert int(state.net.opt_state[0].count) == 3
+
+
+def test_a_nets_own_state_changes_in_training_only():
+    net = hk.transform_with_state(counting)
+    state = create(net, optax.sgd(0.1), KEY, X[:1])
+    _, after = call(net, state, KEY, X, is_training=True)
+    _, same = call(net, state, KEY, X, is_training=False)
+    assert after["~"]["count"] == state.net_state["~"]["count"] + 1
+    assert same is state.net_state
+
+
+def test_regression_standardises_by_the_training_rows_and_judges_in_the_targets_units():
+    y = 1000 + 50 * X[:, :1]
+    scenario = Regression(hk.transform(lambda x: hk.Linear(1)(x)), optax.adam(0.1), optax.squared_error)
+    source = Arrays({"x": 7 + 3 * X, "y": y}, None)
+    state = Loop(steps=300).run(scenario, source, key=KEY)
+    np.testing.assert_allclose(state.targets.mean, y.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(scenario.predict(state, 7 + 3 * X), y, atol=1.0)
+    metrics, _ = Means()(KEY, scenario, state, source)
+    assert metrics["rmse"] < 1.0
+    assert metrics["r2"] > 0.999
+
+
+def test_r2_rmse_and_mae_of_ragged_batches_are_those_of_the_whole_set():
+    from sklearn.metrics import r2_score
+
+    net = (lambda key, x: {"w": jnp.ones((3, 1))}, lambda params, x: x @ params["w"])
+    scenario = Regression(net, optax.sgd(0.1), optax.squared_error, standardize=False)
+    y = np.float32(X.sum(1, keepdims=True) + RNG.normal(size=(40, 1)) + 5)
+    source = Arrays({"x": X, "y": y}, 7, shuffle=False)
+    state = scenario.init(KEY, source.spec)
+    metrics, _ = Means()(KEY, scenario, state, source)
+    error = X.sum(1, keepdims=True) - y
+    np.testing.assert_allclose(metrics["rmse"], np.sqrt((error**2).mean()), rtol=1e-5)
+    np.testing.assert_allclose(metrics["mae"], np.abs(error).mean(), rtol=1e-5)
+    np.testing.assert_allclose(metrics["r2"], r2_score(y, X.sum(1, keepdims=True)), rtol=1e-4)
+
+
+def test_the_confusion_of_classes_is_counted_true_by_given():
+    net = (lambda key, x: {"w": jnp.eye(3)}, lambda params, x: x @ params["w"])
+    scenario = Supervised(net, optax.sgd(0.1), optax.losses.softmax_cross_entropy_with_integer_labels, False)
+    batch = {"x": np.eye(3, dtype=np.float32)[[0, 1, 1]], "y": np.int32([0, 1, 2])}
+    values = scenario.evaluate(KEY, scenario.init(KEY, Spec.of(batch)), batch)
+    np.testing.assert_array_equal(values["confusion"].sum(0), [[1, 0, 0], [0, 1, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(values["accuracy"], [1, 1, 0])
+
+
+def linear_gan(**options):
+    """A game of linear players: the logit is 2 x1, and R1 and the penalty are known."""
+    generator = (lambda key, z: {"w": jnp.ones((2, 2))}, lambda params, z: z @ params["w"])
+    discriminator = (lambda key, x: {"w": jnp.array([2.0, 0.0])}, lambda params, x: x @ params["w"])
+    return GAN(generator, discriminator, optax.sgd(0.01), optax.sgd(0.01), wasserstein, 2, **options)
+
+
+def one_step(scenario, batches=1):
+    batch = {"x": jnp.asarray(RNG.normal(size=(batches, 16, 2)), jnp.float32)}
+    state = scenario.init(KEY, Spec.of({"x": np.asarray(batch["x"][0])}))
+    return state, *scenario.step(KEY, state, batch)
+
+
+def test_penalties_are_their_weights_times_their_definitions():
+    _, _, metrics = one_step(linear_gan(r1=0.3, gradient_penalty=0.7))
+    np.testing.assert_allclose(metrics["r1"], 0.3 * 0.5 * 4.0, rtol=1e-5)
+    np.testing.assert_allclose(metrics["gradient_penalty"], 0.7 * (2.0 - 1.0) ** 2, rtol=1e-5)
+
+
+def test_options_that_are_off_leave_no_trace():
+    state, after, metrics = one_step(linear_gan())
+    assert set(metrics) == {"discriminator_loss", "generator_loss", "real_logit", "fake_logit"}
+    assert after.average is None is state.average
+
+
+def test_the_discriminator_moves_once_for_each_batch_and_the_generator_once():
+    scenario = dataclasses.replace(linear_gan(critic_steps=3), discriminator_optimizer=optax.adam(1e-3))
+    assert scenario.batches_per_step == 3
+    assert scenario.updates_per_step() == {"discriminator_optimizer": 3}
+    _, after, _ = one_step(scenario, batches=3)
+    assert int(after.discriminator.opt_state[0].count) == 3
+    assert int(after.step) == 1
+
+
+def test_the_average_starts_as_a_copy_and_follows_warmed_up():
+    scenario = linear_gan(ema=0.999)
+    state, after, _ = one_step(scenario)
+    expected = 0.1 * state.generator.params["w"] + 0.9 * after.generator.params["w"]
+    np.testing.assert_allclose(after.average["w"], expected, rtol=1e-5)
+    late = moving_average({"w": jnp.zeros(1)}, {"w": jnp.ones(1)}, 0.999, jnp.int32(10**6))
+    np.testing.assert_allclose(late["w"], 0.001, rtol=1e-3)
+
+
+def test_samples_come_from_the_average_where_there_is_one():
+    scenario = linear_gan(ema=0.9)
+    state, *_ = one_step(scenario)
+    doubled = state._replace(average=jax.tree.map(lambda w: 2 * w, state.average))
+    one, other = (scenario.sample(KEY, which, 5) for which in (state, doubled))
+    np.testing.assert_allclose(other, 2 * one, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: linear_gan(critic_steps=0), "critic_steps: 0 is less than 1"),
+        (lambda: linear_gan(ema=1.5), "ema: 1.5"),
+        (lambda: dataclasses.replace(linear_gan(), loss=optax.squared_error), "loss: GAN needs"),
+        (lambda: Supervised(None, None, hinge), "loss: Supervised needs"),
+        (lambda: Regression(None, None, non_saturating), "loss: Regression needs"),
+    ],
+)
+def test_wrong_settings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_gradients_move_parameters_by_the_optimizers_update():
+    state = TrainState({"w": jnp.ones(2)}, {}, optax.sgd(0.5).init({"w": jnp.ones(2)}))
+    moved = apply_gradients(optax.sgd(0.5), state, {"w": jnp.array([1.0, 2.0])}, {})
+    np.testing.assert_allclose(moved.params["w"], [0.5, 0.0])
