@@ -1,0 +1,174 @@
+"""Pictures of a run: matplotlib Figures made without pyplot or any other global state."""
+
+import functools
+import io
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Told apart with any colour vision (Okabe and Ito 2008).
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
+
+_rendering = threading.Lock()  # fonts and formulas are cached by matplotlib for all threads, without one
+
+
+@functools.lru_cache(maxsize=8)  # both writers of pictures ask for each
+def png(draw: "Callable[[], Figure]") -> bytes:
+    """Draws a figure and encodes it; one at a time, whatever the threads."""
+    content = io.BytesIO()
+    with _rendering:
+        draw().savefig(content, format="png")
+    return content.getvalue()
+
+
+def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
+    """Draws every metric of a record over the steps, training and validation in one panel.
+
+    Args:
+        records: `{"step": ..., name: value}`, not every name in each; `validation/<name>` joins `<name>`.
+    """
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for record in records:
+        for name, value in record.items():
+            if name != "step":
+                lines.setdefault(name, []).append((record["step"], float(value)))
+    panels = list(dict.fromkeys(name.removeprefix("validation/") for name in lines)) or [""]
+    columns = min(3, math.ceil(math.sqrt(len(panels))))
+    figure, axes = _panels(math.ceil(len(panels) / columns), columns, width=4.2, height=2.9)
+    for panel, name in itertools.zip_longest(axes, panels):
+        if name is None:
+            panel.remove()
+            continue
+        _line(panel, lines.get(name), color=BLUE, label="training")
+        _line(
+            panel, lines.get(f"validation/{name}"), color=ORANGE, label="validation", marker="o", markersize=3
+        )
+        panel.set(title=name, xlabel="step")
+        if panel.lines:
+            panel.legend(frameon=False)
+    return figure
+
+
+def _line(panel: "Axes", points: list[tuple[int, float]] | None, **style: Any) -> None:
+    if points:
+        panel.plot(*zip(*points, strict=True), linewidth=1.5, **style)
+
+
+def confusion(matrix: np.ndarray, labels: Sequence[str] = ()) -> "Figure":
+    """Draws which classes are taken for which, in percent of each true class.
+
+    Args:
+        matrix: [C (true), C (predicted)], counts or shares.
+        labels: names of the classes; else their numbers.
+    """
+    totals = matrix.sum(1, keepdims=True)
+    percent = 100 * np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+    names = list(labels) or [str(number) for number in range(len(matrix))]
+    side = min(9.0, 2.5 + 0.4 * len(matrix))
+    figure, (panel,) = _panels(1, 1, width=side + 0.8, height=side, grid=False)
+    picture = panel.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(picture, ax=panel, shrink=0.8, label="% of the true class")
+    panel.set(title="Confusion", xlabel="predicted class", ylabel="true class")
+    if len(names) <= 30:
+        turned = max(map(len, names)) > 3
+        panel.set_xticks(
+            range(len(names)), names, rotation=45 if turned else 0, ha="right" if turned else "center"
+        )
+        panel.set_yticks(range(len(names)), names)
+    if len(names) <= 20:
+        for (row, column), value in np.ndenumerate(percent):
+            if value >= 0.5:
+                color = "white" if value > 55 else "black"
+                panel.text(column, row, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8)
+    return figure
+
+
+def fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray) -> "Figure":
+    """Draws the predicted curve among the points, all [N]."""
+    figure, (panel,) = _panels(1, 1, width=5.6, height=4)
+    order = np.argsort(x)
+    panel.scatter(x, y, s=14, color=GREY, alpha=0.6, linewidths=0, label="data")
+    panel.plot(x[order], prediction[order], color=BLUE, linewidth=2, label="prediction")
+    panel.set(title="Fit", xlabel="x", ylabel="y")
+    panel.legend(frameon=False)
+    return figure
+
+
+def against(target: np.ndarray, prediction: np.ndarray) -> "Figure":
+    """Draws predictions over their targets, both [N]; right ones lie on the line."""
+    figure, (panel,) = _panels(1, 1, width=4.8, height=4.6)
+    ends = [min(target.min(), prediction.min()), max(target.max(), prediction.max())]
+    panel.plot(ends, ends, color=GREY, linewidth=1, linestyle="--", label="prediction = target")
+    panel.scatter(target, prediction, s=14, color=BLUE, alpha=0.5, linewidths=0)
+    panel.set(title="Predictions", xlabel="target", ylabel="prediction", aspect="equal")
+    panel.legend(frameon=False)
+    return figure
+
+
+def samples(generated: np.ndarray, real: np.ndarray | None = None) -> "dict[str, Callable[[], Figure]]":
+    """Gives the figure of samples [N, ...]: points of the plane beside real ones, or images; none for other shapes."""
+    shape = generated.shape[1:]
+    if shape == (2,):
+        return {"samples": functools.cache(lambda: scatter(real, generated))}
+    if len(shape) == 3 and shape[-1] in (1, 3):
+        return {"samples": functools.cache(lambda: images(generated))}
+    return {}
+
+
+def scatter(real: np.ndarray | None, generated: np.ndarray) -> "Figure":
+    """Draws points of the plane, each [N, 2], in the frame of the real ones where there are any."""
+    sets = (
+        [("Samples", generated, BLUE)]
+        if real is None
+        else [("Data", real, GREY), ("Samples", generated, BLUE)]
+    )
+    figure, panels = _panels(1, len(sets), width=4, height=4.4)
+    low, high = sets[0][1].min(0), sets[0][1].max(0)
+    margin = 0.15 * (high - low)
+    for panel, (title, points, color) in zip(panels, sets, strict=True):
+        panel.scatter(*points.T, s=5, color=color, alpha=0.5, linewidths=0)
+        panel.set(title=f"{title} ({len(points)})", xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+        panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
+        panel.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    return figure
+
+
+def images(x: np.ndarray) -> "Figure":
+    """Draws up to 64 images [N, H, W, 1 or 3], values in [0, 1], as a grid."""
+    x = np.clip(np.asarray(x[:64], np.float32), 0, 1)
+    columns = math.ceil(math.sqrt(len(x)))
+    rows = math.ceil(len(x) / columns)
+    blank = np.ones((rows * columns - len(x), *x.shape[1:]), np.float32)
+    framed = np.pad(np.concatenate([x, blank]), ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=1)
+    grid = framed.reshape(rows, columns, *framed.shape[1:]).swapaxes(1, 2)
+    grid = grid.reshape(rows * framed.shape[1], columns * framed.shape[2], -1)
+    figure, (panel,) = _panels(1, 1, width=6, height=6 * grid.shape[0] / grid.shape[1] + 0.4, grid=False)
+    panel.imshow(grid.squeeze(-1) if grid.shape[-1] == 1 else grid, cmap="gray", vmin=0, vmax=1)
+    panel.set(title="Samples")
+    panel.axis("off")
+    return figure
+
+
+def _panels(
+    rows: int, columns: int, *, width: float, height: float, grid: bool = True
+) -> "tuple[Figure, list[Axes]]":
+    from matplotlib.figure import Figure
+
+    figure = Figure(
+        figsize=(width * columns, height * rows), dpi=120, layout="constrained", facecolor="white"
+    )
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for panel in panels:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.set_axisbelow(True)
+        if grid:
+            panel.grid(color="#DDDDDD", linewidth=0.6)
+    return figure, panels

@@ -1,0 +1,34 @@
+"""How well samples cover a mixture whose modes are known."""
+
+import jax
+import jax.numpy as jnp
+
+from runner.types import Modes
+
+REACH = 3  # spreads from the nearest centre within which a point is of high quality
+FAIR_SHARE = 0.2  # of the points each mode would get, were they spread evenly, that cover it
+
+
+def high_quality(x: jax.Array, modes: Modes) -> jax.Array:
+    """Gives the share of the points `x [N, D]` within 3 spreads of the nearest centre.
+
+    Of real points in the plane it is 0.989. It rewards collapse (one mode is enough): read it with
+    `modes_covered`.
+    """
+    return _near(x, modes).any(1).mean()
+
+
+def modes_covered(x: jax.Array, modes: Modes) -> jax.Array:
+    """Counts the centres that get at least 20 % of their fair share of the high-quality points of `x [N, D]`.
+
+    This is stricter than the usual count of the centres that get any point.
+    """
+    points = _near(x, modes).sum(0)
+    return ((points > 0) & (points >= FAIR_SHARE * points.mean())).sum()
+
+
+def _near(x: jax.Array, modes: Modes) -> jax.Array:
+    """Tells which points are close to which centre, if it is their nearest: [N, M]."""
+    gaps = jnp.linalg.norm(x[:, None] - jnp.asarray(modes.centres)[None], axis=-1)
+    nearest = jax.nn.one_hot(gaps.argmin(1), gaps.shape[1], dtype=bool)
+    return nearest & (gaps <= REACH * modes.spread)
