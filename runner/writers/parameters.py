@@ -1,0 +1,56 @@
+"""The nets of a state in numbers."""
+
+from typing import Any
+
+import jax
+
+from runner.types import TrainState
+
+ROWS = 40  # of a net, before it is told in less detail
+
+
+def parameter_table(state: Any) -> str:
+    """Lists every net of a state: modules, parameters, shapes and counts; a shared array counts once.
+
+    A net of more than 40 arrays is listed by module, one of more than 40 modules by its first and last.
+    """
+    nets, _ = jax.tree_util.tree_flatten_with_path(state, is_leaf=lambda part: isinstance(part, TrainState))
+    tables = [_net(_name(path) or "net", net.params) for path, net in nets if isinstance(net, TrainState)]
+    return "\n\n".join(tables)
+
+
+def _net(name: str, params: Any) -> str:
+    rows, seen = [], set()
+    for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
+        if id(leaf) not in seen:
+            seen.add(id(leaf))
+            rows.append((_name(path[:-1]), _name(path[-1:]), str(list(leaf.shape)), leaf.size))
+    total = sum(count for *_, count in rows)
+    if len(rows) > ROWS:
+        rows = _by_module(rows)
+    if len(rows) > ROWS:
+        left = rows[ROWS // 2 : -ROWS // 2]
+        more = (f"... {len(left)} more modules", "", "", sum(count for *_, count in left))
+        rows = [*rows[: ROWS // 2], more, *rows[-ROWS // 2 :]]
+    return _aligned([(name, "parameter", "shape", "count"), *rows, ("total", "", "", total)])
+
+
+def _by_module(rows: list[tuple[str, str, str, int]]) -> list[tuple[str, str, str, int]]:
+    modules: dict[str, list] = {}
+    for row in rows:
+        modules.setdefault(row[0], []).append(row)
+    return [
+        (module, " ".join(name for _, name, _, _ in own), "", sum(count for *_, count in own))
+        for module, own in modules.items()
+    ]
+
+
+def _name(path: tuple) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _aligned(rows: list[tuple]) -> str:
+    cells = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+    *widths, last = (max(map(len, column)) for column in zip(*cells, strict=True))
+    lines = ["  ".join([*map(str.ljust, row, widths), row[-1].rjust(last)]) for row in cells]
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""How far a run is, for who watches it."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from runner.types import Figures, Metrics
+
+
+class Progress:
+    """Shows a bar where standard error is a terminal, and else prints a line for each record.
+
+    The bar goes to standard error, the lines to standard output; where only that is redirected, both are
+    given.
+
+    Args:
+        steps: of the whole run.
+        start: the step that the run goes on from.
+        steps_per_epoch: where known, to tell the epoch.
+    """
+
+    def __init__(self, steps: int, start: int = 0, steps_per_epoch: float | None = None):
+        self._steps, self._steps_per_epoch = steps, steps_per_epoch
+        self._first: tuple[int, float] | None = None  # from the end of the first stretch, which compiles
+        console = Console(stderr=True)
+        self._bar = _Bar(console, steps, start) if console.is_interactive else None
+        self._prints = self._bar is None or not sys.stdout.isatty()
+
+    def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
+        """Moves the bar; prints the line of a record."""
+        self._first = self._first or (step, time.monotonic())
+        epoch = "" if self._steps_per_epoch is None else f"epoch {step / self._steps_per_epoch:.1f}"
+        numbers = [f"{name} {value:.4g}" for name, value in metrics.items()]
+        if self._bar is not None:
+            self._bar.move(step, epoch, dict(zip(metrics, numbers, strict=True)))
+        if metrics and self._prints:
+            seconds = time.monotonic() - self._first[1]
+            speed = [_speed((step - self._first[0]) / seconds)] if step > self._first[0] and seconds else []
+            parts = [f"step {step}/{self._steps}", epoch, *numbers, *speed]
+            print("  ".join(part for part in parts if part), flush=True)
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class _Bar(Bars):
+    def __init__(self, console: Console, steps: int, start: int):
+        self._numbers: dict[str, str] = {}
+        super().__init__(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[epoch]}"),
+            _SpeedColumn(""),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._only = self.add_task("", total=steps, completed=start, epoch="")
+        streams = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+        self.start()
+        # Log lines go through the bar too, or they would be written into it.
+        handlers = [
+            handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)
+        ]
+        self._moved = [(handler, handler.stream) for handler in handlers if handler.stream in streams]
+        for handler, _ in self._moved:
+            handler.setStream(sys.stderr)
+
+    def move(self, step: int, epoch: str, numbers: dict[str, str]) -> None:
+        self._numbers = self._numbers | numbers  # the last of each, validation's too
+        self.update(self._only, completed=step, epoch=epoch)
+
+    def get_renderables(self):
+        yield self.make_tasks_table(self.tasks)
+        yield Columns([Text(number) for number in self._numbers.values()], padding=(0, 2))
+
+    def close(self) -> None:
+        self.stop()
+        for handler, stream in self._moved:
+            handler.setStream(stream)
+
+
+class _SpeedColumn(TextColumn):
+    def render(self, task: Any) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else _speed(speed))
+
+
+def _speed(speed: float) -> str:
+    return f"{speed:.0f} steps/s" if speed >= 10 else f"{speed:.2g} steps/s"
