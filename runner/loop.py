@@ -1,0 +1,163 @@
+"""Time: how far a run goes, what is seen of it and what is kept. The scenario knows nothing of it."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from runner.records import Record, refuse_not_finite
+from runner.stretch import Keys, Program
+from runner.types import Key, Metrics
+
+
+class Best(NamedTuple):
+    """The best evaluation so far, and how many have followed it."""
+
+    value: float | None = None
+    step: int = 0
+    misses: int = 0
+
+    def after(self, step: int, value: float, mode: str) -> "Best":
+        """Takes in one evaluation; a value that is not finite is never the best."""
+        better = self.value is None or (value < self.value if mode == "min" else value > self.value)
+        return Best(value, step) if better and math.isfinite(value) else self._replace(misses=self.misses + 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """Runs a scenario.
+
+    Attributes:
+        steps: how far.
+        log_every: steps whose mean is one record.
+        evaluate_every: steps between evaluations on the validation split; None is only at the end.
+        save_every: steps between checkpoints; None is only at the end, and at each best evaluation.
+        best: the validation metric that `best` follows, or None.
+        mode: "min" or "max", of `best`.
+        patience: evaluations without a better one that end the run, or None.
+        fuse: whether many steps share a compiled call: "always", "never", or "auto": unless, on CPU, a step holds
+            a native convolution, which is many times slower in such a call.
+        devices: how many share each batch, or "all".
+        check_state: whether every single step's state is checked to be finite (slow; implies no fusing).
+    """
+
+    steps: int
+    log_every: int = 100
+    evaluate_every: int | None = None
+    save_every: int | None = None
+    best: str | None = None
+    mode: str = "min"
+    patience: int | None = None
+    fuse: str = "auto"
+    devices: int | str = 1
+    check_state: bool = False
+
+    def __post_init__(self):
+        for name in ("steps", "log_every", "evaluate_every", "save_every", "patience", "devices"):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"{name}: {value} is less than 1")
+        for name, known in (("mode", ("min", "max")), ("fuse", ("auto", "always", "never"))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: {getattr(self, name)!r} is none of {', '.join(known)}")
+        if self.patience is not None and self.best is None:
+            raise ValueError("patience: needs a metric to follow; name it by best=")
+
+    def run(
+        self,
+        scenario: Any,
+        data: Any,
+        *,
+        key: Key,
+        evaluator: Any = None,
+        checkpoints: Any = None,
+        writers: Sequence[Any] = (),
+    ) -> Any:
+        """Trains, from the newest checkpoint where there is one, and gives the last state.
+
+        Args:
+            scenario: satisfies `runner.scenario.Scenario`.
+            data: a `Dataset`, or the training source alone.
+            key: the run's root key; equal keys give equal bits.
+            evaluator: judges the validation split: `(key, scenario, state, source) -> metrics, figures`.
+            checkpoints: keeps states: `restore(template)`, `save(step, state, extra, value)`.
+            writers: each gets `write(step, metrics, figures)` at the end of each stretch, empty where nothing is due.
+
+        Raises:
+            NotFinite: a loss or the state to be saved is no finite number; what was saved stays.
+            ValueError: something does not fit; said before anything is compiled.
+        """
+        train, validation = getattr(data, "train", data), getattr(data, "validation", None)
+        keys = Keys.of(key)
+        program = Program(scenario, train, keys, self.devices)
+        template = program.template()
+        self.refuse_unknown_best(evaluator and evaluator.names(scenario, template, validation))
+        found = checkpoints.restore(template) if checkpoints is not None else None
+        step, state, extra = found or (0, program.init(), {})
+        record, best = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ()))
+        fused = self._fuses(program, state, step, extra.get("fused"))
+        check = refuse_not_finite if self.check_state else None
+
+        while step < self.steps and not self._stops(best):
+            end, figures, value = self._boundary(step), {}, None
+            for newest, made, length, table in program.advance(state, step, end, fused, check):
+                state = newest
+                records = {at: means | _rates(scenario, at) for at, means in record.add(made, table)}
+                records.setdefault(made + length, {})
+                metrics = records.pop(end, {})
+                for at in sorted(records):
+                    _write(writers, at, records[at])
+            step = end
+            if evaluator is not None and self._due(step, self.evaluate_every):
+                judged, figures = evaluator(keys.evaluate_at(step), scenario, state, validation)
+                metrics |= {f"validation/{name}": number for name, number in judged.items()}
+                value = judged.get(self.best)
+                best = best if value is None else best.after(step, value, self.mode)
+            _write(writers, step, metrics, figures)
+            if checkpoints is not None and (
+                self._due(step, self.save_every) or best.step == step or self._stops(best)
+            ):
+                refuse_not_finite(step, state)
+                checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
+        return state
+
+    def _stops(self, best: Best) -> bool:
+        return self.patience is not None and best.misses >= self.patience
+
+    def _boundary(self, step: int) -> int:
+        """Gives the next step at which something is done: evaluate, save, end."""
+        every = [interval for interval in (self.evaluate_every, self.save_every) if interval]
+        return min([self.steps, *(step - step % interval + interval for interval in every)])
+
+    def _due(self, step: int, every: int | None) -> bool:
+        return step == self.steps or (every is not None and step % every == 0)
+
+    def _fuses(self, program: Program, state: Any, step: int, before: bool | None) -> bool:
+        if self.check_state or self.fuse != "auto":
+            return self.fuse == "always" and not self.check_state
+        if before is not None:
+            return before
+        return jax.default_backend() != "cpu" or not program.has_native_convolutions(state, step)
+
+    def refuse_unknown_best(self, names: Sequence[str] | None) -> None:
+        """Raises ValueError where the evaluation's metrics do not include the one that `best` follows."""
+        if self.best is not None and self.best not in (names or ()):
+            given = ", ".join(names) if names else "none, for there is no evaluation"
+            raise ValueError(f"best: the evaluation has no metric {self.best!r}; it gives {given}")
+
+
+def _write(writers: Sequence[Any], step: int, metrics: Metrics, figures: Any = None) -> None:
+    for writer in writers:
+        writer.write(step, metrics, figures or {})
+
+
+def _rates(scenario: Any, step: int) -> Metrics:
+    """Gives the learning rate of the last update of `step` steps, of each optimizer that has one to tell."""
+    parts = {field.name: getattr(scenario, field.name) for field in dataclasses.fields(scenario)}
+    return {
+        f"learning_rate/{name}": float(part.rate(step * part.updates_per_step - 1))
+        for name, part in parts.items()
+        if hasattr(part, "rate")
+    }
