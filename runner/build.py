@@ -1,0 +1,119 @@
+"""Builds the objects that a checked configuration names, and fits them to each other."""
+
+import copy
+import dataclasses
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Parts(NamedTuple):
+    """The objects of one run."""
+
+    scenario: Any
+    dataset: Any
+    loop: Any
+    evaluator: Any
+
+
+def build(config: Mapping) -> Parts:
+    """Builds a run's objects.
+
+    Args:
+        config: resolved and checked; slots may say "@part".
+
+    Raises:
+        ValueError: a setting or the data is refused by its part; the message begins with the key.
+    """
+    dataset = make(config, "dataset")
+    scenario = fit(config, make(config, "scenario"), dataset.spec)
+    if config["one_batch"]:
+        from runner.datasets import FirstBatch
+
+        dataset = dataset._replace(train=FirstBatch(dataset.train))
+    return Parts(scenario, dataset, make(config, "loop"), make(config, "evaluation"))
+
+
+def make(config: Mapping, part: str) -> Any:
+    """Builds one part of a configuration, with all that it holds."""
+    return _make(follow(config[part], config), config[part], part)
+
+
+def follow(node: Any, config: Mapping) -> Any:
+    """Puts in place of each "@part" a copy of that part."""
+    if isinstance(node, str) and node.startswith("@"):
+        return follow(config[node[1:]], config)
+    if isinstance(node, Mapping):
+        return {key: follow(value, config) for key, value in node.items()}
+    if isinstance(node, list):
+        return [follow(value, config) for value in node]
+    return copy.copy(node)
+
+
+def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
+    """Finishes a scenario's nets with the shapes it asks of them, and its optimizers with how often they update."""
+    finished = {}
+    shapes = (
+        _told("dataset", lambda: scenario.output_shapes(spec)) if hasattr(scenario, "output_shapes") else {}
+    )
+    for name, shape in shapes.items():
+        net, slot = getattr(scenario, name), config["scenario"][name]
+        if callable(net):  # a finished net is a pair of functions, and no function
+            path = slot[1:] if isinstance(slot, str) else f"scenario.{name}"
+            finished[name] = _told(path, functools.partial(net, output_shape=shape))
+    counts = scenario.updates_per_step() if hasattr(scenario, "updates_per_step") else {}
+    for name, count in counts.items():
+        optimizer = getattr(scenario, name)
+        if hasattr(optimizer, "updates_per_step"):
+            finished[name] = dataclasses.replace(optimizer, updates_per_step=count)
+    return dataclasses.replace(scenario, **finished)
+
+
+def _make(node: Any, raw: Any, path: str) -> Any:
+    if isinstance(node, list):
+        return tuple(_make(value, value, path) for value in node)
+    if not isinstance(node, Mapping):
+        return node
+    following = isinstance(raw, str)
+    path, raw = (raw[1:], {}) if following else (path, raw)
+    settings = {
+        key: _make(value, raw.get(key, value), f"{path}.{key}")
+        for key, value in node.items()
+        if key not in ("_target_", "_partial_")
+    }
+    if "_target_" not in node:
+        return settings
+    target = _locate(node["_target_"], path)
+    if node.get("_partial_"):
+        return _partial(target, tuple(settings.items())) if settings else target
+    return _told(path, functools.partial(target, **settings))
+
+
+@functools.cache
+def _partial(target: Any, settings: tuple) -> functools.partial:
+    """Gives one and the same partial for equal settings, so that equal runs share their compiled programs."""
+    return functools.partial(target, **dict(settings))
+
+
+def _locate(target: str, path: str) -> Any:
+    module, *names = target.split(".")
+    found = importlib.import_module(module)
+    for name in names:
+        module = f"{module}.{name}"
+        if not hasattr(found, name):
+            try:
+                importlib.import_module(module)
+            except ModuleNotFoundError as error:
+                raise ValueError(f"{path}._target_: {target!r} names nothing: {error}") from error
+        found = getattr(found, name)
+    return found
+
+
+def _told(path: str, call: Any) -> Any:
+    """Calls a part's constructor; what it refuses is told with the key in front."""
+    try:
+        return call()
+    except (ValueError, TypeError, OSError) as error:
+        setting = str(error).split(":", 1)[0] in getattr(call, "keywords", {})
+        raise ValueError(f"{path}.{error}" if setting else f"{path}: {error}") from error

@@ -1,0 +1,302 @@
+"""Composes a configuration from a command line and refuses what is wrong in it, before anything is built."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from runner.signatures import Missing, Signature, is_number, needed, signature
+
+LARGEST_SEED = 2**32 - 1
+
+
+class ConfigError(ValueError):
+    """A command or a configuration that is refused; its message is one line that says what to do."""
+
+
+def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
+    """Composes and checks the configuration of one run.
+
+    Args:
+        overrides: as on the command line.
+        folders: more folders of configurations, searched after ours.
+
+    Returns:
+        Plain containers, resolved, without Hydra's own node. Slots still say "@part".
+
+    Raises:
+        ConfigError: anything is wrong.
+    """
+    parsed = _parse(overrides)
+    with _loader(folders) as loader:
+        _refuse_sweeps(parsed)
+        _refuse_twice(parsed)
+        groups = [override for override in parsed if _is_group(override, loader)]
+        for override in groups:
+            _check_choice(override, loader)
+        base: Any = OmegaConf.to_container(_load(loader, groups))
+        for override in parsed:
+            if override not in groups and not _is_hydras(override):
+                _check_key(override, base)
+        config = _load(loader, parsed)
+    return check(_resolved(config), known=set(base))
+
+
+def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> dict:
+    """Changes settings of a saved configuration, of those that are free to change.
+
+    Raises:
+        ConfigError: another setting, or a value that is refused.
+    """
+    changed = OmegaConf.create(dict(config))
+    for override in _parse(overrides):
+        key = override.key_or_group
+        if key not in free:
+            raise ConfigError(f"{key}: a run that goes on can change only {', '.join(free)}")
+        OmegaConf.update(changed, key, override.value())
+        if key == "steps":
+            OmegaConf.update(changed, "loop.steps", override.value())
+    plain: Any = OmegaConf.to_container(changed)
+    return check(plain, known=set(config))
+
+
+def jobs(overrides: Sequence[str]) -> list[list[str]]:
+    """Gives the command lines of the single jobs of a sweep."""
+    return [job for batch in BasicSweeper.split_arguments(_parse(overrides), None) for job in batch]
+
+
+def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
+    """Gives each part that a configuration can choose: group -> choice -> what it is ("about") and its "settings"."""
+    with _loader(folders) as loader:
+        return {
+            group: {name: _part(loader, group, name) for name in loader.get_group_options(group)}
+            for group in loader.list_groups("")
+            if group != "hydra"
+        }
+
+
+def _part(loader: Any, group: str, name: str) -> dict:
+    found = loader.repository.load_config(f"{group}/{name}")
+    config: Any = OmegaConf.to_container(found.config)
+    for default in found.defaults_list:
+        parent = default.get_name() if not default.is_self() and hasattr(default, "get_name") else None
+        if parent and not getattr(default, "group", None):
+            config = _part(loader, group, parent)["settings"] | config
+    config = config.get(group, config)
+    target = config.pop("_target_", None)
+    read = signature(target) if target else None
+    settings = {key: value for key, value in config.items() if key != "_partial_"}
+    return {"about": read.about if read else "", "settings": settings}
+
+
+@contextmanager
+def _loader(folders: Sequence[str]) -> Iterator[Any]:
+    """Opens our configurations, those of other packages and those of the folders."""
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--config-dir: {folder} is no folder")
+    GlobalHydra.instance().clear()
+    path = create_config_search_path("pkg://runner.conf")
+    for folder in folders:
+        path.prepend("command-line", f"file://{Path(folder).absolute()}", anchor="schema")
+    hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=path)
+    try:
+        yield hydra.config_loader
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        what = str(error).splitlines()[0]
+        raise ConfigError(
+            f"cannot read the settings: {what}; they are key=value, quoted where a value is not plain"
+        ) from error
+
+
+def _load(loader: Any, overrides: Sequence[Override]) -> Any:
+    try:
+        texts = [override.input_line for override in overrides]
+        return loader.load_configuration("config", texts, run_mode=RunMode.RUN)
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}") from error
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(" ".join(str(error).split("To append")[0].split())) from error
+
+
+def _resolved(config: Any) -> Any:
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    missing = sorted(OmegaConf.missing_keys(own))
+    if missing:
+        raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
+    try:
+        return OmegaConf.to_container(own, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _is_hydras(override: Override) -> bool:
+    return override.key_or_group.partition(".")[0].partition("/")[0] == "hydra"
+
+
+def _is_group(override: Override, loader: Any) -> bool:
+    return bool(override.package) or loader.repository.group_exists(override.key_or_group)
+
+
+def _refuse_sweeps(overrides: Sequence[Override]) -> None:
+    for override in overrides:
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: several values are a sweep; add -m")
+
+
+def _refuse_twice(overrides: Sequence[Override]) -> None:
+    seen: dict[str, str] = {}
+    for override in overrides:
+        key, text = override.get_key_element(), override.get_value_element_as_str()
+        if seen.setdefault(key, text) != text:
+            raise ConfigError(f"{key} is given twice ({seen[key]}, {text})")
+
+
+def _check_choice(override: Override, loader: Any) -> None:
+    group, choice = override.key_or_group, override.value()
+    known = loader.get_group_options(group)
+    if not known:
+        raise ConfigError(f"unknown part {group}{_near(group, loader.list_groups(''))}")
+    if override.is_delete() or (choice is None and group in ("experiment", "debug")):
+        return
+    if not (isinstance(choice, str) and choice.replace("-", "_").isidentifier()):
+        raise ConfigError(f"{group}: {choice!r} is not a plain name; known: {', '.join(known)}")
+    if choice not in known:
+        raise ConfigError(f"unknown {group} {choice}{_near(choice, known)}; known: {', '.join(known)}")
+
+
+def _check_key(override: Override, base: Mapping) -> None:
+    """Refuses a key that nothing reads, with the one that was meant."""
+    key = override.key_or_group
+    if key == "loop.steps":
+        raise ConfigError("loop.steps: say steps=, which everything follows")
+    node: Any = base
+    walked: list[str] = []
+    for name in key.split("."):
+        slot = ".".join(walked)
+        if _follows(node):
+            part = node[1:]
+            raise ConfigError(
+                f"{key}: {slot} follows {part}; say {part}.{name}=... for all that follow it,"
+                f" or give it its own first: {part}@{slot}=CHOICE {key}=..."
+            )
+        if not isinstance(node, Mapping) or name not in node:
+            if override.is_add() and walked:
+                return  # judged by the signature of the part that gets it
+            raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base)}")
+        node, walked = node[name], [*walked, name]
+    value = None if override.is_delete() else override.value()
+    if _follows(node) and isinstance(value, str) and not _follows(value):
+        part = node[1:]
+        raise ConfigError(
+            f"{key}: {value!r} is no part; say {part}={value}, or for this alone {part}@{key}={value}"
+        )
+
+
+def _follows(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("@")
+
+
+def _meant(name: str, slot: str, node: Any, base: Mapping) -> str:
+    if slot and isinstance(node, Mapping):
+        names = [inner for inner in node if not inner.startswith("_")]
+        return _near(name, names) or f"; {slot} has {', '.join(names)}"
+    return _near(name, list(base))
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def check(config: dict, known: set[str]) -> dict:
+    """Checks a resolved configuration against the signatures of the parts it names.
+
+    Args:
+        config: plain containers.
+        known: its top-level keys; any other is refused.
+
+    Returns:
+        The same, with whole numbers made floats where a part takes a number.
+
+    Raises:
+        ConfigError: a key that its part does not take, a value that does not fit, a slot without a part.
+    """
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"unknown setting {key}{_near(key, sorted(known))}")
+    for key, kind, words in (
+        ("seed", int, "a whole number"),
+        ("steps", int, "a whole number"),
+        ("one_batch", bool, "true or false"),
+    ):
+        if type(config[key]) is not kind:
+            raise ConfigError(f"{key}: {config[key]!r} is not {words}")
+    if not 0 <= config["seed"] <= LARGEST_SEED:
+        raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
+    if config["steps"] < 1:
+        raise ConfigError(f"steps: {config['steps']} is less than 1")
+    return {key: _checked(value, key, config) for key, value in config.items()}
+
+
+def _checked(value: Any, path: str, config: Mapping) -> Any:
+    if _follows(value):
+        if not isinstance(config.get(value[1:]), Mapping):
+            raise ConfigError(f"{path}: there is no part {value[1:]!r} to follow")
+        return value
+    if not isinstance(value, Mapping):
+        return value
+    if "_target_" not in value:
+        raise ConfigError(
+            f"{path} names no part (it has no _target_): choose one first, as in PART@{path}=CHOICE"
+        )
+    try:
+        read = signature(str(value["_target_"]))
+    except Missing as error:
+        raise ConfigError(f"{path}._target_: there is no {value['_target_']}") from error
+    settings = {key: inner for key, inner in value.items() if key not in ("_target_", "_partial_")}
+    if read is not None:
+        settings = _fitted(settings, read, value, path)
+    return {**value, **{key: _checked(inner, f"{path}.{key}", config) for key, inner in settings.items()}}
+
+
+def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dict:
+    """Checks settings against a signature; gives them with numbers as floats."""
+    part = str(node["_target_"]).rpartition(".")[2]
+    fitted = {}
+    for key, value in settings.items():
+        parameter = read.parameters.get(key)
+        if parameter is None:
+            if read.is_open:
+                continue
+            raise ConfigError(f"{path}.{key}: {part} has no such setting{_near(key, list(read.parameters))}")
+        if value is None and parameter.default is None:
+            raise ConfigError(f"{path}.{key} is missing: {part} needs it")
+        need = needed(parameter, value)
+        if need is not None:
+            raise ConfigError(f"{path}.{key}: {value!r} is not {need}")
+        fitted[key] = float(value) if type(value) is int and is_number(parameter) else value
+    for key, parameter in read.parameters.items():
+        if key not in settings and parameter.default is None and not node.get("_partial_"):
+            raise ConfigError(f"{path}.{key} is missing: {part} needs it")
+    return dict(settings) | fitted
