@@ -1,0 +1,125 @@
+"""A run directory opened again: its configuration, its objects, its states."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from runner.build import fit, make
+from runner.checkpoints import Checkpoints
+from runner.directory import Directory
+from runner.numbers import join, split
+from runner.stretch import Keys
+from runner.types import Figures, Metrics, Spec
+
+SPLITS = ("train", "validation", "test")
+
+
+def open_run(path: str | Path) -> "Run":
+    """Opens a run directory, from anywhere.
+
+    Raises:
+        ValueError: it holds no run.
+    """
+    return Run(path)
+
+
+class Run:
+    """A run, as an object: for the verbs of the command line and for notebooks.
+
+    Attributes:
+        path: of the directory.
+        config: as it was resolved.
+        story: status, versions, device, data, how it ended.
+        records: the rows of its record.
+        spec: what its data said of itself (statistics aside, which are in the state).
+    """
+
+    def __init__(self, path: str | Path):
+        directory = Directory(path)
+        directory.refuse_no_run()
+        self.path, self.config, self.story = directory.path, directory.config, directory.story
+        self.records, self.spec = directory.records, Spec.from_json(self.story["spec"])
+        self.checkpoints = Checkpoints(self.path / "checkpoints", self.config["loop"]["mode"])
+        self.keys = Keys.of(jax.random.key(self.config["seed"]))
+
+    @functools.cached_property
+    def scenario(self) -> Any:
+        """The scenario, with its nets finished; no data is read."""
+        return fit(self.config, make(self.config, "scenario"), self.spec)
+
+    @functools.cached_property
+    def dataset(self) -> Any:
+        """The dataset, read again."""
+        return make(self.config, "dataset")
+
+    def step(self, step: int | None = None) -> int:
+        """Gives the step asked for, or the best, or the last where no metric was followed.
+
+        Raises:
+            ValueError: there is no such checkpoint.
+        """
+        steps = self.checkpoints.steps
+        if not steps:
+            raise ValueError(f"{self.path}: has no checkpoint yet")
+        if step is not None and step not in steps:
+            raise ValueError(
+                f"step: there is no checkpoint of step {step}; there are {', '.join(map(str, steps))}"
+            )
+        return step or self.checkpoints.best or steps[-1]
+
+    def state(self, step: int | None = None) -> Any:
+        """Restores the state of a step: the best, where none is named."""
+        template = jax.eval_shape(self.scenario.init, self.keys.init, self.spec)
+        found = self.checkpoints.restore(template, self.step(step))
+        assert found is not None  # `step` has refused a run without checkpoints
+        return found[1]
+
+    def evaluate(self, split: str = "validation", step: int | None = None) -> tuple[Metrics, Figures]:
+        """Judges a state; on the validation split this gives the very numbers that the run recorded at that step."""
+        if split not in SPLITS:
+            raise ValueError(f"split: {split!r} is none of {', '.join(SPLITS)}")
+        key = self.keys.evaluate_at(self.step(step))
+        if split != "validation":
+            key = jax.random.fold_in(key, SPLITS.index(split))
+        evaluator = make(self.config, "evaluation")
+        return evaluator(key, self.scenario, self.state(step), getattr(self.dataset, split))
+
+    def require(self, method: str) -> None:
+        """Raises ValueError where the run's scenario has no such method."""
+        if not hasattr(self.scenario, method):
+            raise ValueError(f"{self.path}: its scenario, {type(self.scenario).__name__}, cannot {method}")
+
+    def sample(self, n: int = 64, step: int | None = None, seed: int = 0) -> np.ndarray:
+        """Draws `[n, ...]`; equal seeds give equal samples.
+
+        Raises:
+            ValueError: the scenario does not generate.
+        """
+        self.require("sample")
+        return np.asarray(_sample(*split(self.scenario), jax.random.key(seed), self.state(step), n))
+
+    def predict(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
+        """Gives outputs `[B, ...]` for inputs `[B, ...]`.
+
+        Raises:
+            ValueError: the scenario does not predict, or the inputs have another shape than the run's.
+        """
+        self.require("predict")
+        if x.shape[1:] != self.spec.shape("x"):
+            raise ValueError(
+                f"x: each has shape {x.shape[1:]}; the net of this run takes {self.spec.shape('x')}"
+            )
+        return np.asarray(_predict(*split(self.scenario), self.state(step), x))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _sample(rest: Any, numbers: tuple, key: Any, state: Any, n: int):
+    return join(rest, numbers).sample(key, state, n)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _predict(rest: Any, numbers: tuple, state: Any, x: Any):
+    return join(rest, numbers).predict(state, x)

@@ -1,0 +1,194 @@
+"""One run from its configuration: prepared before anything is written, then trained in a directory."""
+
+import hashlib
+import logging
+import math
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from runner import figures
+from runner.build import build
+from runner.checkpoints import Checkpoints
+from runner.directory import Directory, leaves, now
+from runner.stretch import Keys, Program
+from runner.writers import JsonLines, Pictures, Progress, TensorBoard, parameter_table
+
+log = logging.getLogger("runner")
+
+
+class Training:
+    """A run, ready to train: its parts are built and fit each other, and nothing is written yet.
+
+    Args:
+        config: resolved and checked.
+
+    Raises:
+        ValueError: a setting or the data is refused.
+    """
+
+    def __init__(self, config: Mapping):
+        self.config = config
+        self.parts = build(config)
+        scenario, dataset, loop, evaluator = self.parts
+        self.key = jax.random.key(config["seed"])
+        program = Program(scenario, dataset.train, Keys.of(self.key), loop.devices)
+        self.template = program.template()
+        loop.refuse_unknown_best(evaluator.names(scenario, self.template, dataset.validation))
+
+    def refuse_directory(self, path: str | Path) -> None:
+        """Raises Occupied where the directory cannot be this run's; writes nothing."""
+        Directory(path).claim(self.config)
+
+    def run(self, directory: str | Path) -> float | None:
+        """Trains in a run directory, from its newest checkpoint where it holds one.
+
+        Returns:
+            The best value of the metric that `loop.best` names, or None.
+
+        Raises:
+            Occupied: the directory is not this run's.
+            NotFinite: a loss or the state is not finite; the run can go on from its newest checkpoint.
+        """
+        own = Directory(directory)
+        own.claim(self.config)
+        with closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode)) as checkpoints:
+            start = max(checkpoints.steps, default=0)
+            if own.is_run and self._has_ended(own, start):
+                log.info("already finished at step %d: %s", start, own.path)
+                return own.story["best"]["value"]
+            own.begin(self.config, self._story())
+            with _logging_to(own.path / "runner.log"), _telling(own):
+                self._announce(own.path, start)
+                return self._train(own, checkpoints, start)
+
+    def _has_ended(self, directory: Directory, start: int) -> bool:
+        story = directory.story
+        return story["status"] == "finished" and (start >= self.parts.loop.steps or story["stopped_early"])
+
+    def _train(self, directory: Directory, checkpoints: Checkpoints, start: int) -> float | None:
+        scenario, dataset, loop, evaluator = self.parts
+        rows = dataset.train.size
+        writers = [
+            JsonLines(directory.path, start),
+            TensorBoard(directory.path, start, dict(leaves(self.config))),
+            Pictures(directory.path),
+            Progress(loop.steps, start, rows and rows / dataset.train.batch_size),
+        ]
+        try:
+            loop.run(
+                scenario,
+                dataset,
+                key=self.key,
+                evaluator=evaluator,
+                checkpoints=checkpoints,
+                writers=writers,
+            )
+            checkpoints.close()
+            last = max(checkpoints.steps)
+            for writer in writers:
+                writer.write(last, {}, {"curves": lambda: figures.curves(directory.records)})
+        finally:
+            for writer in writers:
+                writer.close()
+        best = _best(directory.records, loop)
+        directory.tell(step=last, best=best, stopped_early=last < loop.steps)
+        log.info("finished at step %d%s: %s", last, _told(best), directory.path)
+        return best["value"]
+
+    def _announce(self, path: Path, start: int) -> None:
+        device = jax.devices()[0]
+        log.info(
+            "%s on %s (%s), seed %d, in %s",
+            f"going on from step {start}" if start else "training",
+            device.platform,
+            device.device_kind,
+            self.config["seed"],
+            path,
+        )
+        log.info("%s", parameter_table(self.template))
+
+    def _story(self) -> dict:
+        packages = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
+        return {
+            "seed": self.config["seed"],
+            "command": sys.argv,
+            "device": f"{jax.devices()[0].platform} ({jax.devices()[0].device_kind}), {jax.device_count()} in sight",
+            "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+            "git": _commit(),
+            "spec": self.parts.dataset.spec.to_json(),
+            "data": _digest(self.parts.dataset),
+            "step": None,
+            "best": {"metric": None, "value": None, "step": None},
+            "stopped_early": False,
+        }
+
+
+def _best(records: list[dict], loop: Any) -> dict:
+    if loop.best is None:
+        return {"metric": None, "value": None, "step": None}
+    metric, sign = f"validation/{loop.best}", 1 if loop.mode == "max" else -1
+    judged = [row for row in records if isinstance(row.get(metric), float) and math.isfinite(row[metric])]
+    best = max(judged, key=lambda row: sign * row[metric], default={})
+    return {"metric": metric, "value": best.get(metric), "step": best.get("step")}
+
+
+def _told(best: Mapping) -> str:
+    return (
+        "" if best["value"] is None else f", best {best['metric']} {best['value']:.4g} at step {best['step']}"
+    )
+
+
+def _digest(dataset: Any) -> str:
+    """Digests all rows of a dataset; streams count as nothing."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(tuple(dataset)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def _commit() -> str | None:
+    """Gives the git commit of the working directory, with a plus where there are changes, or None."""
+    ask = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10)
+    try:
+        head = ask("rev-parse", "HEAD")
+        changed = ask("status", "--porcelain", "--untracked-files=no").stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return head.stdout.strip() + ("+" if changed else "") if head.returncode == 0 else None
+
+
+@contextmanager
+def _logging_to(path: Path):
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger(), log] if not log.propagate else [logging.getLogger()]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def _telling(directory: Directory):
+    """Writes down how the run ended, whatever happened."""
+    try:
+        yield
+        directory.tell(status="finished", ended=now())
+    except BaseException as error:
+        status = "stopped" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+        directory.tell(status=status, ended=now(), error=f"{type(error).__name__}: {error}")
+        logging.getLogger().debug("ended by", exc_info=True)
+        raise

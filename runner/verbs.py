@@ -1,0 +1,261 @@
+"""What can be done with runs that exist, from the command line."""
+
+import csv
+import difflib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(soft_wrap=True)
+
+
+def resume(run: str, *settings: str) -> None:
+    """Goes on with a run where it stopped: RUN [steps=...] [loop.log_every=...]."""
+    from runner.compose import change
+    from runner.directory import FREE, Directory
+    from runner.training import Training
+
+    directory = Directory(run)
+    directory.refuse_no_run()
+    config = change(directory.config, settings, sorted(FREE))
+    Training(config).run(directory.path)
+
+
+def evaluate(run: str, split: str = "validation", step: int | None = None) -> None:
+    """Judges a run's state again: RUN [split=train|validation|test] [step=...]."""
+    from runner.run import open_run
+
+    opened = open_run(run)
+    step = opened.step(step)
+    metrics, figures = opened.evaluate(split, step)
+    path = opened.path / "evaluations" / f"{step}.json"
+    path.parent.mkdir(exist_ok=True)
+    known = json.loads(path.read_text()) if path.is_file() else {"step": step}
+    path.write_text(json.dumps(known | {split: metrics}, indent=2) + "\n")
+    for name, draw in figures.items():
+        draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
+    _table(
+        f"{split} at step {step}",
+        ("metric", "value"),
+        [(name, f"{value:.6g}") for name, value in metrics.items()],
+    )
+    console.print(f"written to {path}")
+
+
+def sample(run: str, n: int = 64, step: int | None = None, seed: int = 0) -> None:
+    """Draws from a generative run: RUN [n=64] [step=...] [seed=0]."""
+    import numpy as np
+
+    from runner import figures
+    from runner.run import open_run
+
+    if n < 1:
+        raise ValueError(f"n: {n} is less than 1")
+    opened = open_run(run)
+    step = opened.step(step)
+    x = opened.sample(n, step, seed)
+    path = opened.path / "samples" / f"{step}.npz"
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, x=x)
+    for draw in figures.samples(x).values():
+        draw().savefig(path.with_suffix(".png"))
+    console.print(f"{n} samples of shape {list(x.shape[1:])} at step {step}, written to {path}")
+
+
+def predict(run: str, rows: str, step: int | None = None) -> None:
+    """Writes a run's predictions beside the rows of a table or an npz file: RUN ROWS [step=...]."""
+    import numpy as np
+
+    from runner.datasets import read_rows
+    from runner.run import open_run
+
+    opened, source = open_run(run), Path(rows)
+    opened.require("predict")
+    folder = opened.path / "predictions"
+    if source.suffix == ".npz":
+        with np.load(source, allow_pickle=False) as arrays:
+            x = np.asarray(arrays["x"], np.float32)
+        outputs = opened.predict(x, step)
+        folder.mkdir(exist_ok=True)
+        np.savez(folder / source.name, x=x, prediction=outputs)
+    else:
+        x, table = read_rows(source, opened.spec)
+        columns = _columns(opened.spec, opened.predict(x.reshape(len(x), *opened.spec.shape("x")), step))
+        folder.mkdir(exist_ok=True)
+        with open(folder / source.name, "w", newline="") as file:
+            out = csv.writer(file)
+            out.writerow([*table.header, *columns])
+            out.writerows([*row, *new] for row, *new in zip(table.rows, *columns.values(), strict=True))
+    console.print(f"{len(x)} predictions at step {opened.step(step)}, written to {folder / source.name}")
+
+
+def _columns(spec: Any, outputs: Any) -> dict[str, list]:
+    """Names the predictions: a class and its probability, or the numbers of the target."""
+    import numpy as np
+
+    name = f"predicted_{spec.target or 'y'}"
+    if spec.classes is None:
+        numbers = outputs.reshape(len(outputs), -1)
+        names = [name] if numbers.shape[1] == 1 else [f"{name}_{place}" for place in range(numbers.shape[1])]
+        return {name: numbers[:, place].tolist() for place, name in enumerate(names)}
+    shares = np.exp(outputs - outputs.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    labels = spec.labels or [str(number) for number in range(spec.classes)]
+    return {name: [labels[place] for place in outputs.argmax(-1)], "probability": shares.max(-1).tolist()}
+
+
+def parts(group: str | None = None) -> None:
+    """Lists the parts with their settings and defaults: [GROUP]."""
+    from runner import compose
+
+    known = compose.parts()
+    if group is not None and group not in known:
+        raise ValueError(f"{group} is no group of parts; known: {', '.join(known)}")
+    for name, options in known.items():
+        if group in (None, name):
+            rows = [(choice, part["about"], _settings(part["settings"])) for choice, part in options.items()]
+            _table(name, ("choice", "is", "settings"), rows)
+
+
+def _settings(settings: Mapping) -> str:
+    return "  ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
+
+
+def ls(folder: str = ".") -> None:
+    """Lists the runs below a folder: [FOLDER]."""
+    from runner.directory import Directory
+
+    found = sorted(
+        path.parent for path in Path(folder).rglob("run.json") if (path.parent / "config.yaml").is_file()
+    )
+    rows = []
+    for path in found:
+        run = Directory(path)
+        story, config = run.story, run.config
+        scenario, data = (config[part]["_target_"].rpartition(".")[2] for part in ("scenario", "dataset"))
+        rows.append(
+            (
+                str(path),
+                story["status"],
+                scenario,
+                data,
+                str(story["seed"]),
+                _step(story, config),
+                _best(story),
+            )
+        )
+    _table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), rows)
+
+
+def show(run: str) -> None:
+    """Tells what a run was and what came of it: RUN."""
+    from runner.directory import Directory, leaves
+
+    directory = Directory(run)
+    directory.refuse_no_run()
+    story, records = directory.story, directory.records
+    _table("run", ("is", "value"), _rows({key: value for key, value in story.items() if key != "spec"}))
+    last = {name: value for row in records for name, value in row.items()}
+    _table("last record of each metric", ("metric", "value"), _rows(last))
+    _table("configuration", ("key", "value"), _rows(dict(leaves(directory.config))))
+
+
+def diff(run: str, other: str) -> None:
+    """Tells in what two runs differ: RUN RUN."""
+    from runner.directory import Directory, leaves
+
+    runs = [Directory(run), Directory(other)]
+    for directory in runs:
+        directory.refuse_no_run()
+    views = {
+        "configuration": [dict(leaves(each.config)) for each in runs],
+        "run": [
+            dict(leaves({key: each.story[key] for key in ("versions", "git", "device", "data")}))
+            for each in runs
+        ],
+        "last metrics": [
+            {name: value for row in each.records for name, value in row.items()} for each in runs
+        ],
+    }
+    for title, (one, two) in views.items():
+        keys = [key for key in one | two if one.get(key) != two.get(key)]
+        rows = [(key, str(one.get(key, "-")), str(two.get(key, "-"))) for key in keys]
+        _table(f"{title}: {len(rows)} differences", ("", run, other), rows)
+
+
+VERBS = {verb.__name__: verb for verb in (resume, evaluate, sample, predict, parts, ls, show, diff)}
+
+
+def call(name: str, arguments: Sequence[str]) -> None:
+    """Calls a verb with its words and its key=value settings.
+
+    Raises:
+        ValueError: a word is missing or too many, a setting is unknown or of another type.
+    """
+    verb = VERBS[name]
+    signature = inspect.signature(verb)
+    if {"-h", "--help"} & set(arguments):
+        console.print(f"runner {name}: {inspect.getdoc(verb)}")
+        return
+    if any(kind.kind is kind.VAR_POSITIONAL for kind in signature.parameters.values()):
+        words, settings = list(arguments), {}
+    else:
+        words = [argument for argument in arguments if "=" not in argument]
+        pairs = [argument.partition("=")[::2] for argument in arguments if "=" in argument]
+        settings = {key: _typed(name, key, value, signature) for key, value in pairs}
+    try:
+        bound = signature.bind(*words, **settings)
+    except TypeError as error:
+        raise ValueError(f"runner {name}: {error}. {inspect.getdoc(verb)}") from error
+    verb(*bound.args, **bound.kwargs)
+
+
+def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> Any:
+    if key not in signature.parameters:
+        known = [name for name, kind in signature.parameters.items() if kind.default is not kind.empty]
+        raise ValueError(f"runner {verb}: unknown setting {key}; known: {', '.join(known) or 'none'}")
+    if "int" not in str(signature.parameters[key].annotation):
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {text!r} is not a whole number") from error
+
+
+def unknown_verb(word: str) -> ValueError:
+    """Tells the nearest verb to a word that is none."""
+    near = difflib.get_close_matches(word, VERBS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(VERBS)}. Settings are key=value"
+    return ValueError(f"unknown verb {word}{hint}")
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _rows(values: Mapping) -> list[tuple[str, str]]:
+    return [
+        (key, json.dumps(value) if isinstance(value, dict | list) else str(value))
+        for key, value in values.items()
+    ]
+
+
+def _step(story: Mapping, config: Mapping) -> str:
+    return f"{'?' if story['step'] is None else story['step']}/{config['steps']}"
+
+
+def _best(story: Mapping) -> str:
+    best = story["best"]
+    return (
+        "" if best["value"] is None else f"{best['metric'].removeprefix('validation/')} {best['value']:.4g}"
+    )

@@ -1,0 +1,162 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from commands import COMMANDS
+
+from runner import open_run
+from runner.cli import main
+
+LEFT = {"config.yaml", "run.json", "metrics.jsonl", "timing.jsonl", "checkpoints", "tensorboard", "figures"}
+GAN = [*COMMANDS["gan"], "steps=300", "loop.log_every=7", "loop.evaluate_every=null", "loop.save_every=20"]
+GAN = [
+    word
+    for word in GAN
+    if word not in ("steps=9", "loop.log_every=2", "loop.evaluate_every=4", "loop.save_every=4")
+]
+
+
+def python(code: str, **options):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, **options)
+
+
+def equal(one, two) -> bool:
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True)
+    return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in leaves)
+
+
+@pytest.mark.parametrize("scenario", COMMANDS)
+def test_a_run_leaves_all_that_a_run_directory_holds(runs, scenario):
+    path = runs / scenario
+    assert LEFT | {"runner.log"} <= {file.name for file in path.iterdir()}
+    story = json.loads((path / "run.json").read_text())
+    assert (story["status"], story["step"], story["seed"]) == ("finished", 9, 0)
+    assert story["best"]["value"] is not None
+    assert {"curves.png"} < {file.name for file in (path / "figures").iterdir()}
+    steps = [row["step"] for row in open_run(path).records]
+    assert steps == [2, 4, 6, 8, 9]
+    log = (path / "runner.log").read_text()
+    assert "seed 0" in log
+    assert str(path) in log
+
+
+def test_a_finished_run_says_so_and_changes_nothing(runs, tmp_path, capsys):
+    shutil.copytree(runs / "supervised", tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    main([*COMMANDS["supervised"], "hydra.run.dir=run"])
+    assert "already finished at step 9" in capsys.readouterr().out
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_resume_goes_on_to_more_steps_and_equals_the_longer_run(runs, tmp_path, capsys):
+    shutil.copytree(runs / "supervised", tmp_path / "run")
+    main(["resume", "run", "steps=12"])
+    assert "going on from step 9" in capsys.readouterr().out
+    longer = [word.replace("steps=9", "steps=12") for word in COMMANDS["supervised"]]
+    main([*longer, "hydra.run.dir=whole"])
+    assert equal(open_run("run").state(12), open_run("whole").state(12))
+
+
+def test_resume_keeps_the_horizon_of_a_schedule_and_the_same_command_with_other_steps_is_refused(capsys):
+    scheduled = [*COMMANDS["supervised"], "schedule=cosine", "hydra.run.dir=run"]
+    main(scheduled)
+    with pytest.raises(SystemExit) as stopped:
+        main([word.replace("steps=9", "steps=12") for word in scheduled])
+    assert stopped.value.code == 2
+    assert "horizon: 9.0 there, 12.0 asked for" in capsys.readouterr().err
+    main(["resume", "run", "steps=12"])
+    assert open_run("run").config["optimizer"]["horizon"] == 9.0
+    assert open_run("run").records[-1]["learning_rate/optimizer"] == 0.0
+
+
+def test_a_run_killed_after_its_first_checkpoint_ends_with_the_same_bits(tmp_path):
+    main([*GAN, "hydra.run.dir=whole"])
+    command = [*GAN, "hydra.run.dir=killed"]
+    code = f"from runner.cli import main; main({command!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    saved = tmp_path / "killed" / "checkpoints" / "20"
+    while not saved.is_dir() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert json.loads((tmp_path / "killed" / "run.json").read_text())["status"] == "running"
+    main(command)
+    whole, killed = open_run("whole"), open_run("killed")
+    assert equal(whole.state(300), killed.state(300))
+    assert (whole.path / "metrics.jsonl").read_bytes() == (killed.path / "metrics.jsonl").read_bytes()
+
+
+def test_a_sweep_runs_every_job_in_a_directory_of_its_own():
+    main(["-m", *COMMANDS["supervised"], "seed=0,1", "hydra.sweep.dir=sweep"])
+    assert [open_run(f"sweep/{job}").config["seed"] for job in (0, 1)] == [0, 1]
+
+
+def test_a_job_that_fails_is_told_at_once_and_the_others_run(capsys):
+    words = [word for word in COMMANDS["supervised"] if "batch_size" not in word]
+    with pytest.raises(SystemExit) as stopped:
+        main(["-m", *words, "dataset.batch_size=1000,8", "hydra.sweep.dir=sweep"])
+    assert stopped.value.code == 2
+    assert "job 0 (" in capsys.readouterr().err
+    assert open_run("sweep/1").story["status"] == "finished"
+
+
+def test_the_job_returns_its_best_metric_which_a_sweeper_optimises(tmp_path):
+    from runner.compose import compose
+    from runner.training import Training
+
+    best = Training(compose(COMMANDS["supervised"])).run(tmp_path / "run")
+    rows = [row["validation/accuracy"] for row in open_run("run").records if "validation/accuracy" in row]
+    assert best == max(rows)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["stepz=3"], ["parts", "net"], ["scenario=gan", "net.hidden_sizes=x"]]
+)
+def test_help_parts_and_refusals_import_no_jax(words):
+    code = f"""
+import sys
+from runner.cli import main
+try:
+    main({words!r})
+except SystemExit:
+    pass
+assert "jax" not in sys.modules
+"""
+    python(code)
+
+
+def test_help_names_every_group_and_an_example():
+    shown = python("from runner.cli import main; main(['--help'])").stdout
+    for word in ("scenario: gan", "net: cnn", "experiment", "runner scenario=gan net=mlp", "resume RUN"):
+        assert word in shown
+
+
+def test_completion_answers_with_choices_and_keys():
+    code = "from runner.cli import main; main(['-sc', 'query=bash'])"
+    import os
+
+    environment = {**os.environ, "COMP_LINE": "runner scenario=", "COMP_POINT": "16"}
+    assert "scenario=gan" in python(code, env=environment).stdout
+
+
+def test_a_folder_of_ones_own_adds_a_part_without_touching_the_package(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "import haiku as hk\n\n\ndef tiny(output_shape, size: int = 3):\n"
+        "    return hk.transform(lambda x: hk.nets.MLP([size, *output_shape])(hk.Flatten()(x)))\n"
+    )
+    (tmp_path / "conf" / "net").mkdir(parents=True)
+    (tmp_path / "conf" / "net" / "tiny.yaml").write_text("_target_: mine.tiny\n_partial_: true\nsize: 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = [word for word in COMMANDS["supervised"] if "hidden" not in word]
+    main(["--config-dir", "conf", *words, "net=tiny", "net.size=5", "hydra.run.dir=run"])
+    assert open_run("run").config["net"]["size"] == 5
+    assert Path("run/metrics.jsonl").is_file()

@@ -1,0 +1,163 @@
+"""What bad input gets: one line that says where, what and what to do, and nothing written."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.cli import main
+
+CSV = ["dataset=csv", "dataset.path=my.csv", "dataset.target=y"]
+
+CONFIGURATIONS = {
+    "scenario=gann": ["scenario", "gann", "did you mean gan?"],
+    "stepz=3": ["stepz", "did you mean steps?"],
+    "optimizer.lr=3": ["optimizer.lr", "learning_rate"],
+    "+sceanrio=gan": ["sceanrio", "did you mean scenario?"],
+    "+optimizer.lr=3": ["optimizer.lr", "adam has no such setting"],
+    "+scenario.net.hidden=[7]": ["scenario.net", "follows net", "net.hidden"],
+    "scenario=../../x": ["not a plain name"],
+    "scenario=[gan]": ["not a plain name"],
+    "net=": ["net", "not a plain name"],
+    "net=null": ["net", "not a plain name"],
+    "steps=1 steps=2": ["steps is given twice (1, 2)"],
+    "seed=1,2": ["seed=1,2", "add -m"],
+    "seed=[1": ["cannot read the settings", "key=value"],
+    "dataset=csv": ["dataset.path is missing", "dataset.path="],
+    "steps=abc": ["steps", "'abc' is not a whole number"],
+    "steps=0": ["steps: 0 is less than 1"],
+    "steps=-1": ["steps: -1 is less than 1"],
+    "loop.steps=5": ["loop.steps", "steps="],
+    "seed=-1": ["seed", "0..4294967295"],
+    "seed=4294967296": ["seed", "0..4294967295"],
+    "net.hidden_sizes=64": ["net.hidden_sizes", "64", "a list"],
+    "net.hidden_sizes=[64.5]": ["net.hidden_sizes", "whole number"],
+    "net.hidden_sizes=[0]": ["net.hidden_sizes: 0 is less than 1"],
+    "net.activation=rellu": ["net.activation", "did you mean relu?"],
+    "net.dropout=1.5": ["net.dropout", "1.5"],
+    "dataset.batch_size=0": ["dataset.batch_size: 0 rows", "need 1 to 1257"],
+    "dataset.batch_size=100000": ["dataset.batch_size", "100000"],
+    "optimizer.learning_rate=nan": ["optimizer.learning_rate", "finite", "nan"],
+    "optimizer.learning_rate=inf": ["optimizer.learning_rate", "finite", "inf"],
+    "optimizer.learning_rate=-1": ["optimizer.learning_rate", "above 0", "-1"],
+    "optimizer.learning_rate=fast": ["optimizer.learning_rate", "'fast' is not a number"],
+    "optimizer.schedule=cosine": ["optimizer.schedule", "schedule=cosine"],
+    "optimizer.clip=0": ["optimizer.clip", "above 0"],
+    "loop.best=acuracy": ["best", "acuracy", "accuracy"],
+    "loop.patience=0": ["loop.patience: 0 is less than 1"],
+    "loop.mode=most": ["loop.mode", "min, max"],
+    "loop.devices=99": ["devices", "99"],
+    "loss=hinge": ["scenario.loss", "cross_entropy"],
+    "loss=squared_error": ["do not fit", "(64, 10)"],
+    "scenario=gan loss=cross_entropy": ["scenario.loss", "non_saturating"],
+    "scenario=gan scenario.latent_size=0": ["scenario.latent_size: 0 is less than 1"],
+    "scenario=gan scenario.generator.hidden_sizes=[4]": ["net.hidden_sizes", "net@scenario.generator"],
+    "scenario=regression dataset=digits": ["classes", "scenario=supervised"],
+    "dataset=diabetes": ["no classes", "scenario=regression"],
+    "net=cnn dataset=iris": ["cnn needs images", "mlp"],
+    "evaluation=samples": ["sample"],
+    "loss._target_=optax.losses.nothing": ["loss._target_", "optax.losses.nothing"],
+    "dataset=mnist dataset.path=nowhere": ["dataset.path", "nowhere"],
+    "dataset=npz dataset.path=no.npz": ["dataset.path", "no.npz"],
+    "--config-dir nowhere": ["--config-dir", "nowhere"],
+    "evalute run": ["unknown verb evalute", "did you mean evaluate?"],
+    "evaluate nowhere": ["nowhere", "holds no run"],
+    "evaluate": ["runner evaluate"],
+    "resume nowhere steps=3": ["nowhere", "holds no run"],
+    "show nowhere": ["nowhere", "holds no run"],
+    "parts nets": ["nets", "net"],
+}
+
+FILES = {
+    "": ["is empty"],
+    "x,y\n": ["no rows"],
+    "x\n1\n": ["one column"],
+    "x,z\n1,2\n": ["dataset.target", "'y'", "x, z"],
+    "x,y\n1,2\n3\n": ["line 3", "1 cells"],
+    "x,y\n1,0\ntwo,1\n3,0\n": ["x", "line 3", "'two'"],
+    "x,y\n1,0\nnan,1\n3,0\n": ["x", "line 3", "nan"],
+    "x,y\n1,0\n,1\n3,0\n": ["x", "line 3", "empty"],
+    "x,x,y\n1,2,3\n": ["'x' twice"],
+    "x,y\n1,0\n2,1\n3,0\n4,1\n5,0\n": ["dataset.batch_size", "64", "rows"],
+}
+
+
+def refused(words, capsys) -> str:
+    before = set(Path().rglob("*"))
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert stopped.value.code == 2
+    assert set(Path().rglob("*")) == before
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", CONFIGURATIONS)
+def test_a_wrong_command_is_refused_by_one_line_and_nothing_is_written(command, capsys):
+    line = refused(command.split(" "), capsys)
+    assert all(word in line for word in CONFIGURATIONS[command]), line
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_a_wrong_table_is_refused_by_line_and_column(text, capsys):
+    Path("my.csv").write_text(text)
+    line = refused(CSV, capsys)
+    assert all(word in line for word in FILES[text]), line
+
+
+def test_a_run_directory_that_is_a_file_is_refused(capsys):
+    Path("run").write_text("mine")
+    assert "is a file" in refused(["hydra.run.dir=run"], capsys)
+
+
+def test_a_run_directory_that_holds_something_else_is_refused(capsys):
+    Path("run").mkdir()
+    Path("run/notes.txt").write_text("mine")
+    assert "holds files, but no run" in refused(["hydra.run.dir=run"], capsys)
+
+
+def test_a_run_directory_of_another_configuration_is_refused_by_key(runs, capsys):
+    line = refused(["scenario=gan", f"hydra.run.dir={runs / 'supervised'}"], capsys)
+    assert "another configuration" in line
+    assert "there" in line
+    assert "asked for" in line
+
+
+def test_a_configuration_that_is_no_yaml_is_refused_by_file(capsys):
+    Path("conf/net").mkdir(parents=True)
+    Path("conf/net/bad.yaml").write_text("a: [1\nb: 2\n")
+    line = refused(["--config-dir", "conf", "net=bad"], capsys)
+    assert "not valid YAML" in line
+    assert "bad.yaml" in line
+
+
+def test_a_failure_that_nobody_foresaw_is_one_line_too_and_traceback_shows_it(monkeypatch, capsys):
+    import runner.training
+
+    def fail(config):
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(runner.training, "Training", fail)
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 1
+    assert "KeyError" in capsys.readouterr().err
+    with pytest.raises(KeyError):
+        main(["traceback=true"])
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_own_code(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(
+            [
+                "scenario=regression",
+                "optimizer=sgd",
+                "optimizer.learning_rate=1e30",
+                "steps=50",
+                "hydra.run.dir=run",
+            ]
+        )
+    assert stopped.value.code == 5
+    assert "loss is" in capsys.readouterr().err
+    assert '"status": "failed"' in Path("run/run.json").read_text()
