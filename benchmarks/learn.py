@@ -1,0 +1,166 @@
+"""Shows that everything learns: trains each scenario and experiment on three seeds and compares it with a baseline.
+
+A run is judged on the test split, in the state that it calls its best itself; the baselines are worked out here, on
+the same rows. Exits with 1 where the median over the seeds does not reach what is asked of it.
+"""
+
+import contextlib
+import io
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from multiprocessing import get_context
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from runner import metrics, open_run
+from runner.compose import compose, parts
+from runner.evaluators.means import passes
+from runner.training import Training
+
+SEEDS = (0, 1, 2)
+HIGHER_IS_BETTER = ("accuracy", "r2", "modes", "high_quality")
+LINE = "{:<28}{:<17}{:>9}{:>9}{:>9}{:>10}{:>12}  {}"
+
+
+def rows(source: Any) -> tuple[np.ndarray, Any]:
+    """Gives x as vectors [N, D], and y [N, ...] or None, of one pass."""
+    key = jax.random.key(0)
+    batches = [
+        {name: values[:count] for name, values in source.batch(jax.random.fold_in(key, number), item).items()}
+        for number, item, count in passes(key, source)
+    ]
+    arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return arrays["x"].reshape(source.size, -1), arrays.get("y")
+
+
+def logistic_regression(data: Any) -> float:
+    """Accuracy of logistic regression."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return model.fit(*rows(data.train)).score(*rows(data.test))
+
+
+def ridge_regression(data: Any) -> float:
+    """R2 of ridge regression."""
+    return make_pipeline(StandardScaler(), RidgeCV()).fit(*rows(data.train)).score(*rows(data.test))
+
+
+def exact(data: Any) -> float:
+    """Error of the formula that made the data, which has no noise."""
+    return 0.0
+
+
+def real_distance(data: Any) -> float:
+    """Energy distance of real examples to other real ones: about 0, on either side."""
+    return float(metrics.energy_distance(rows(data.validation)[0], rows(data.test)[0]))
+
+
+def real_modes(data: Any) -> float:
+    """Modes that real points cover."""
+    return float(metrics.modes_covered(rows(data.test)[0], data.spec.modes))
+
+
+def real_quality(data: Any) -> float:
+    """Share of the real points that are close to a mode."""
+    return float(metrics.high_quality(rows(data.test)[0], data.spec.modes))
+
+
+class Task(NamedTuple):
+    """A run, the metric that judges it, and how much better than the baseline its median must be."""
+
+    command: str
+    metric: str
+    baseline: Callable[[Any], float]
+    margin: float
+
+
+TASKS = [
+    Task("scenario=supervised", "accuracy", logistic_regression, 0.0),
+    Task("scenario=regression", "r2", ridge_regression, -0.05),
+    Task("scenario=gan", "modes", real_modes, 0.0),
+    Task("scenario=gan", "energy_distance", real_distance, -0.01),
+    Task("experiment=digits_mlp", "accuracy", logistic_regression, 0.0),
+    Task("experiment=digits_cnn", "accuracy", logistic_regression, 0.01),
+    Task("experiment=diabetes", "r2", ridge_regression, -0.03),
+    Task("experiment=line", "rmse", exact, -0.02),
+    Task("experiment=quadratic", "rmse", exact, -0.15),
+    Task("experiment=gan_ring", "modes", real_modes, 0.0),
+    Task("experiment=gan_ring", "high_quality", real_quality, -0.2),
+    Task("experiment=gan_grid", "modes", real_modes, -2.0),
+    Task("experiment=gan_grid", "energy_distance", real_distance, -0.02),
+    Task("experiment=gan_digits", "energy_distance", real_distance, -0.015),
+    Task("dataset=iris", "accuracy", logistic_regression, -0.05),
+    Task("dataset=wine", "accuracy", logistic_regression, -0.05),
+    Task("dataset=breast_cancer", "accuracy", logistic_regression, -0.02),
+]
+
+
+def train(command: str, seed: int) -> dict[str, float]:
+    """Trains in a temporary run directory, as the command line does, and judges the run on the test split."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        Training(compose([command, f"seed={seed}"])).run(folder)
+        return open_run(folder).evaluate("test")[0]
+
+
+def reference(task: Task) -> float:
+    """Works out the baseline of a task."""
+    return task.baseline(Training(compose([task.command])).parts.dataset)
+
+
+def report(task: Task, values: list[float], baseline: float) -> bool:
+    """Prints the line of a task, and tells whether it passed."""
+    median = statistics.median(values)
+    if task.metric in HIGHER_IS_BETTER:
+        limit, sign = baseline + task.margin, ">="
+        passed = median >= limit
+    else:
+        limit, sign = baseline - task.margin, "<="
+        passed = median <= limit
+    numbers = (f"{number:.4f}" for number in (median, min(values), max(values), baseline))
+    print(
+        LINE.format(task.command, task.metric, *numbers, f"{sign} {limit:.4f}", "pass" if passed else "FAIL")
+    )
+    return passed
+
+
+def refuse_forgotten() -> None:
+    """Exits where a scenario or an experiment has no task."""
+    known, judged = parts(), {task.command for task in TASKS}
+    named = {f"{group}={name}" for group in ("scenario", "experiment") for name in known[group]}
+    if forgotten := sorted(named - judged):
+        sys.exit(f"no task judges {', '.join(forgotten)}")
+
+
+def main() -> None:
+    """Trains all and prints the table."""
+    refuse_forgotten()
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # for the workers: many small runs at once
+    began = time.monotonic()
+    commands = dict.fromkeys(task.command for task in TASKS)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        runs = {command: [pool.submit(train, command, seed) for seed in SEEDS] for command in commands}
+        baselines = [pool.submit(reference, task) for task in TASKS]
+        print(f"{date.today()}, {platform.platform()}, {os.cpu_count()} cores, JAX {jax.__version__}")
+        print(f"test split, median of seeds {', '.join(map(str, SEEDS))}")
+        print(LINE.format("runner ...", "metric", "median", "min", "max", "baseline", "asked", "").rstrip())
+        passed = [
+            report(task, [run.result()[task.metric] for run in runs[task.command]], baseline.result())
+            for task, baseline in zip(TASKS, baselines, strict=True)
+        ]
+    print(f"{sum(passed)} of {len(TASKS)} passed, in {time.monotonic() - began:.0f} s")
+    sys.exit(not all(passed))
+
+
+if __name__ == "__main__":
+    main()
