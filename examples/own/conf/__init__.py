@@ -1,0 +1,1 @@
+"""Settings of one's own parts, in the folders of `runner`'s."""

@@ -1,0 +1,1 @@
+"""Training algorithms of one's own, beside those of `runner`."""

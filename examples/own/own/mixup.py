@@ -1,0 +1,82 @@
+"""Mixup: a classifier trained on mixtures of pairs of examples."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from runner.scenario import Statistics, apply_gradients, call, create
+from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+
+
+class MixupState(NamedTuple):
+    """All that one step hands to the next."""
+
+    net: TrainState
+    inputs: Statistics  # of x
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixup:
+    """Trains a classifier on convex mixtures of pairs of examples, and as much on the labels of both.
+
+    Attributes:
+        net: x [B, ...] -> logits [B, classes].
+        optimizer: of the net.
+        loss: logits [B, classes], labels [B] -> values [B].
+        alpha: of Beta(alpha, alpha), which the first example's share is drawn from; near 0 hardly anything is mixed.
+
+    Source:
+        Zhang et al. 2018, section 2. As in their code, one share is drawn for the whole batch.
+    """
+
+    net: Any
+    optimizer: Optimizer
+    loss: Loss
+    alpha: float = 0.2
+
+    def __post_init__(self):
+        if not self.alpha > 0:
+            raise ValueError(f"alpha: {self.alpha} is not above 0")
+
+    def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
+        """Gives one logit for each class."""
+        if spec.classes is None:
+            raise ValueError("the data has no classes; Mixup needs some")
+        return {"net": (spec.classes,)}
+
+    def init(self, key: Key, spec: Spec) -> MixupState:
+        """Makes the first state."""
+        inputs = Statistics.of(spec, "x")
+        x = inputs.standardize(spec.example(1)["x"])
+        return MixupState(create(self.net, self.optimizer, key, x), inputs)
+
+    def step(self, key: Key, state: MixupState, batch: Batch) -> tuple[MixupState, Metrics]:
+        """Makes one update on a mixture of the batch with itself in another order."""
+        net, inputs = state
+        share_key, order_key, net_key = jax.random.split(key, 3)
+        share = jax.random.beta(share_key, self.alpha, self.alpha)
+        order = jax.random.permutation(order_key, len(batch["x"]))
+        x, y = inputs.standardize(batch["x"]), batch["y"]
+        mixture = share * x + (1 - share) * x[order]
+
+        def loss(params):
+            trial = net._replace(params=params)
+            logits, net_state = call(self.net, trial, net_key, mixture, is_training=True)
+            values = share * self.loss(logits, y) + (1 - share) * self.loss(logits, y[order])
+            return values.mean(), net_state
+
+        (value, net_state), grads = jax.value_and_grad(loss, has_aux=True)(net.params)
+        net = apply_gradients(self.optimizer, net, grads, net_state)
+        return MixupState(net, inputs), {"loss": value, "share": share}
+
+    def predict(self, state: MixupState, x: jax.Array) -> jax.Array:
+        """Gives logits `[B, classes]`."""
+        net, inputs = state
+        return call(self.net, net, None, inputs.standardize(x), is_training=False)[0]
+
+    def evaluate(self, key: Key, state: MixupState, batch: Batch) -> Metrics:
+        """Gives loss and accuracy of examples as they are, each [B]."""
+        logits, y = self.predict(state, batch["x"]), batch["y"]
+        return {"loss": self.loss(logits, y), "accuracy": jnp.float32(logits.argmax(-1) == y)}

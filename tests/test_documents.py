@@ -1,0 +1,110 @@
+"""What a document prints is true: commands and code are run, passages and links are found."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from runner.cli import main
+from runner.verbs import VERBS
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+WALK = Path("docs/new_scenario.md")  # its passages of code are those of examples/own
+HOUSES = [
+    "area,city,price",
+    *(f"{area},{city},{area * 2}.5" for area in range(40, 100) for city in ("Bonn", "Ulm")),
+]
+
+documents = pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+
+
+def blocks(document: Path) -> list[Block]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+    return [Block(*match) for match in found]
+
+
+def commands(text: str) -> list[list[str]]:
+    lines = text.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def run(words: list[str], monkeypatch) -> None:
+    while "=" in words[0]:
+        name, value = words[0].split("=", 1)
+        assert name == "PYTHONPATH"
+        monkeypatch.syspath_prepend(value)
+        words = words[1:]
+    program, *arguments = words
+    if program == "runner":
+        main(small(arguments))
+    elif program == "make":
+        subprocess.run(["make", "--dry-run", "-C", ROOT, *arguments], check=True, capture_output=True)
+    elif program == "python":
+        run_script(*arguments)
+    else:
+        raise AssertionError(f"a document prints {program}, which nothing here can run")
+
+
+def small(arguments: list[str]) -> list[str]:
+    """Gives the same command with few steps."""
+    trains = arguments[:1] == ["resume"] or not set(arguments[:1]) & set(VERBS)
+    if not trains or "--help" in arguments:
+        return arguments
+    steps = 3 if arguments[:1] == ["resume"] else 2
+    return [*(word for word in arguments if not word.startswith("steps=")), f"steps={steps}"]
+
+
+def run_script(path: str) -> None:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.main(steps=2)
+
+
+@documents
+def test_every_command_and_every_program_of_a_document_runs(document, tmp_path, monkeypatch):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "houses.csv").write_text("\n".join(HOUSES))
+    names = {}
+    for language, text in blocks(document):
+        if language == "sh":
+            for words in commands(text):
+                run(words, monkeypatch)
+        elif language == "python" and document != WALK:
+            exec(re.sub(r"\bsteps=\d+", "steps=2", text), names)
+
+
+def test_the_walk_quotes_the_files_of_the_example():
+    folder = ROOT / "examples" / "own"
+    files = [path.read_text() for pattern in ("*.py", "*.yaml", "*.toml") for path in folder.rglob(pattern)]
+    passages = [text for language, text in blocks(WALK) if language in ("python", "yaml", "toml")]
+    assert passages
+    for passage in passages:
+        assert any(passage in file for file in files), passage
+
+
+@documents
+def test_every_link_of_a_document_leads_to_a_file(document):
+    text = (ROOT / document).read_text()
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        if not target.startswith("http"):
+            assert os.path.exists(ROOT / document.parent / target), target
+
+
+def test_the_readme_names_every_scenario():
+    text = (ROOT / "README.md").read_text()
+    for path in (ROOT / "runner" / "conf" / "scenario").glob("*.yaml"):
+        assert f"`scenario={path.stem}`" in text
