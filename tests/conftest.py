@@ -1,3 +1,6 @@
+import sys
+
+import absl.logging
 import jax
 import pytest
 from commands import COMMANDS
@@ -5,6 +8,9 @@ from commands import COMMANDS
 from runner.cli import main
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Configuring logging anew, as Hydra does, makes absl close the stream that it was imported under: pytest's own.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(autouse=True)
