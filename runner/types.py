@@ -79,7 +79,7 @@ class Feature(NamedTuple):
 class Spec:
     """What data says of itself: enough to initialise nets and to read what they put out, without the data.
 
-    A pytree: the statistics and modes are its leaves, the rest is static.
+    A pytree: the statistics, modes and entropy are its leaves, the rest is static.
 
     Attributes:
         features: name in the batch -> shape of one example and dtype.
@@ -90,16 +90,29 @@ class Spec:
         labels: names of the classes, or empty.
         columns: the table's columns that make `x`, or empty.
         target: the name of the table's target column, or None.
+        vocabulary: the text of each token, where x is tokens, or empty.
         modes: the centres and spread, where the data is a known mixture.
+        entropy: of one more token, in nats, where the source of the tokens is known.
     """
 
     def __init__(
-        self, features, *, mean=None, std=None, classes=None, labels=(), columns=(), target=None, modes=None
+        self,
+        features,
+        *,
+        mean=None,
+        std=None,
+        classes=None,
+        labels=(),
+        columns=(),
+        target=None,
+        vocabulary=(),
+        modes=None,
+        entropy=None,
     ):
         self.features = {name: Feature(tuple(shape), str(dtype)) for name, (shape, dtype) in features.items()}
         self.mean, self.std = dict(mean or {}), dict(std or {})
         self.classes, self.labels, self.columns, self.target = classes, tuple(labels), tuple(columns), target
-        self.modes = modes
+        self.vocabulary, self.modes, self.entropy = tuple(vocabulary), modes, entropy
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], **known) -> "Spec":
@@ -143,6 +156,8 @@ class Spec:
             "labels": list(self.labels),
             "columns": [[name, list(categories)] for name, categories in self.columns],
             "target": self.target,
+            "vocabulary": list(self.vocabulary),
+            "entropy": None if self.entropy is None else float(self.entropy),
         }
 
     @classmethod
@@ -163,6 +178,8 @@ class Spec:
             labels=saved["labels"],
             columns=columns,
             target=saved["target"],
+            vocabulary=saved["vocabulary"],
+            entropy=saved["entropy"],
         )
 
 
@@ -173,22 +190,23 @@ def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _flatten(spec: Spec):
-    static = (tuple(spec.features.items()), spec.classes, spec.labels, spec.columns, spec.target)
-    return (spec.mean, spec.std, spec.modes), static
+    static = (
+        tuple(spec.features.items()),
+        spec.classes,
+        spec.labels,
+        spec.columns,
+        spec.target,
+        spec.vocabulary,
+    )
+    return (spec.mean, spec.std, spec.modes, spec.entropy), static
 
 
 def _unflatten(static, leaves) -> Spec:
-    (features, classes, labels, columns, target), (mean, std, modes) = static, leaves
-    return Spec(
-        dict(features),
-        mean=mean,
-        std=std,
-        classes=classes,
-        labels=labels,
-        columns=columns,
-        target=target,
-        modes=modes,
-    )
+    spec = object.__new__(Spec)
+    features, spec.classes, spec.labels, spec.columns, spec.target, spec.vocabulary = static
+    spec.features = dict(features)
+    spec.mean, spec.std, spec.modes, spec.entropy = leaves
+    return spec
 
 
 jax.tree_util.register_pytree_node(Spec, _flatten, _unflatten)
