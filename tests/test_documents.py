@@ -1,6 +1,5 @@
-"""What a document prints is true: commands and code are run, passages and links are found."""
+"""What a document prints is true: what it runs does run, what it quotes and links to is there."""
 
-import importlib.util
 import os
 import re
 import shlex
@@ -21,17 +20,21 @@ HOUSES = [
     *(f"{area},{city},{area * 2}.5" for area in range(40, 100) for city in ("Bonn", "Ulm")),
 ]
 
+BLOCK = r"^```(\w*)\n(.*?)^```$"
+
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 
 
-class Block(NamedTuple):
-    language: str
-    text: str
+class Section(NamedTuple):
+    document: Path
+    heading: str
+    blocks: list[tuple[str, str]]  # language, text
 
 
-def blocks(document: Path) -> list[Block]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
-    return [Block(*match) for match in found]
+def sections(document: Path) -> list[Section]:
+    parts = re.split(r"^## ", (ROOT / document).read_text(), flags=re.MULTILINE)
+    found = [(part.split("\n", 1)[0], re.findall(BLOCK, part, re.MULTILINE | re.DOTALL)) for part in parts]
+    return [Section(document, heading, blocks) for heading, blocks in found if blocks]
 
 
 def commands(text: str) -> list[list[str]]:
@@ -50,8 +53,6 @@ def run(words: list[str], monkeypatch) -> None:
         main(small(arguments))
     elif program == "make":
         subprocess.run(["make", "--dry-run", "-C", ROOT, *arguments], check=True, capture_output=True)
-    elif program == "python":
-        run_script(*arguments)
     else:
         raise AssertionError(f"a document prints {program}, which nothing here can run")
 
@@ -65,32 +66,27 @@ def small(arguments: list[str]) -> list[str]:
     return [*(word for word in arguments if not word.startswith("steps=")), f"steps={steps}"]
 
 
-def run_script(path: str) -> None:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.main(steps=2)
-
-
-@documents
-def test_every_command_and_every_program_of_a_document_runs(document, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "section",
+    [section for document in DOCUMENTS for section in sections(document)],
+    ids=lambda section: f"{section.document}: {section.heading}",
+)
+def test_every_command_and_every_program_of_a_section_runs(section, tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "houses.csv").write_text("\n".join(HOUSES))
-    names = {}
-    for language, text in blocks(document):
+    for language, text in section.blocks:
         if language == "sh":
             for words in commands(text):
                 run(words, monkeypatch)
-        elif language == "python" and document != WALK:
-            exec(re.sub(r"\bsteps=\d+", "steps=2", text), names)
+        elif language == "python" and section.document != WALK:
+            exec(re.sub(r"\bsteps=\d+", "steps=2", text), {})
 
 
 def test_the_walk_quotes_the_files_of_the_example():
     folder = ROOT / "examples" / "own"
     files = [path.read_text() for pattern in ("*.py", "*.yaml", "*.toml") for path in folder.rglob(pattern)]
-    passages = [text for language, text in blocks(WALK) if language in ("python", "yaml", "toml")]
+    blocks = [block for section in sections(WALK) for block in section.blocks]
+    passages = [text for language, text in blocks if language in ("python", "yaml", "toml")]
     assert passages
     for passage in passages:
         assert any(passage in file for file in files), passage

@@ -21,17 +21,17 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 OWN = EXAMPLES / "own"
 
 
+@pytest.fixture(autouse=True)
+def _first_import(monkeypatch):
+    """Forgets the package, wherever another test imported it from."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.fixture
 def own(monkeypatch):
-    """Makes the package importable, as PYTHONPATH does, and forgets it again."""
+    """Makes the package importable, as PYTHONPATH does."""
     monkeypatch.syspath_prepend(OWN)
-    yield
-    forget()
-
-
-def forget():
-    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
-        del sys.modules[name]
 
 
 def test_a_gan_in_code_trains_and_draws(tmp_path, capsys):
@@ -53,7 +53,6 @@ def test_a_scenario_of_ones_own_runs_and_its_run_opens_again(own):
 
 
 def test_a_scenario_of_ones_own_is_found_where_its_package_is_installed(tmp_path, monkeypatch):
-    forget()
     settings = tomllib.loads((OWN / "pyproject.toml").read_text())
     shutil.copytree(OWN / "own", tmp_path / "own")
     for source, place in settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].items():
@@ -64,7 +63,6 @@ def test_a_scenario_of_ones_own_is_found_where_its_package_is_installed(tmp_path
     (tmp_path / "own-0.1.0.dist-info" / "entry_points.txt").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(tmp_path)
     assert compose(["scenario=mixup"])["scenario"]["_target_"] == "own.mixup.Mixup"
-    forget()
 
 
 def test_mixup_of_equal_examples_is_an_ordinary_step(own):
