@@ -4,6 +4,8 @@ XLA's own convolution is several times slower on CPUs inside a compiled loop (ja
 written as shifted slices times one matrix, and pooling as a choice within each window: equal to rounding.
 """
 
+from collections.abc import Callable
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -19,6 +21,7 @@ class Convolution(hk.Module):
         stride: of both axes.
         padding: "SAME" or "VALID".
         with_bias: whether a bias is added.
+        w_init: of the kernel, or None for that of `hk.Conv2D`.
         name: of the module.
     """
 
@@ -29,16 +32,17 @@ class Convolution(hk.Module):
         stride: int = 1,
         padding: str = "SAME",
         with_bias: bool = True,
+        w_init: Callable | None = None,
         name: str | None = None,
     ):
         super().__init__(name=name)
         self.channels, self.kernel_size, self.stride, self.padding = channels, kernel_size, stride, padding
-        self.with_bias = with_bias
+        self.with_bias, self.w_init = with_bias, w_init
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps `[B, H, W, C]` to `[B, H', W', channels]`."""
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.channels)
-        w_init = hk.initializers.TruncatedNormal(1 / np.sqrt(np.prod(shape[:-1])))
+        w_init = self.w_init or hk.initializers.TruncatedNormal(1 / np.sqrt(np.prod(shape[:-1])))
         x = convolve(x, hk.get_parameter("w", shape, x.dtype, w_init), self.stride, self.padding)
         if self.with_bias:
             x += jnp.broadcast_to(hk.get_parameter("b", shape[-1:], x.dtype, jnp.zeros), x.shape)

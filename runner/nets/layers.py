@@ -32,20 +32,31 @@ class BatchNorm(hk.Module):
         return (x - mean) * factor + offset
 
 
-def _layer_norm(x: jax.Array, is_training: bool) -> jax.Array:
+def layer_norm(x: jax.Array) -> jax.Array:
+    """Normalises each example over its last axis (Ba et al. 2016)."""
     return hk.LayerNorm(axis=-1, param_axis=-1, create_scale=True, create_offset=True)(x)
 
 
 NORMALIZATIONS: dict[str | None, Callable[[jax.Array, bool], jax.Array]] = {
     None: lambda x, is_training: x,
     "batch": lambda x, is_training: BatchNorm()(x, is_training),
-    "layer": _layer_norm,
+    "layer": lambda x, is_training: layer_norm(x),
 }
 
 
 def drop_out(x: jax.Array, rate: float | None, is_training: bool) -> jax.Array:
     """Sets a share of the units to zero in training, and scales the rest up (Srivastava et al. 2014)."""
     return hk.dropout(hk.next_rng_key(), rate, x) if rate and is_training else x
+
+
+def noise_embedding(variance: jax.Array, size: int, max_frequency: float) -> jax.Array:
+    """Gives sines and cosines `[B, size]` of variances `[B]`, in frequencies from 1 to the highest, in even ratios.
+
+    Source: Vaswani et al. 2017, section 3.5, as in Keras's example "Denoising Diffusion Implicit Models".
+    """
+    frequencies = jnp.exp(jnp.linspace(0.0, math.log(max_frequency), size // 2))
+    angles = 2 * jnp.pi * jnp.outer(variance, frequencies)
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
 def as_floats(x: jax.Array) -> jax.Array:

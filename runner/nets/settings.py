@@ -74,6 +74,17 @@ def check_size(setting: str, size: int) -> None:
         raise ValueError(f"{setting}: {size} is less than 1")
 
 
+def check_even(setting: str, size: int) -> None:
+    """Refuses what is no even count of at least two.
+
+    Raises:
+        ValueError: the size is no whole number, less than 1 or odd.
+    """
+    check_size(setting, size)
+    if size % 2:
+        raise ValueError(f"{setting}: {size} is not even")
+
+
 def check_sizes(setting: str, sizes: Sequence[int], at_least: int = 0) -> None:
     """Refuses what is no row of sizes.
 

@@ -1,0 +1,49 @@
+"""Nets of Flax's linen in the form that scenarios take."""
+
+import functools
+import inspect
+from typing import Any, NamedTuple
+
+import jax
+
+OPPOSITES = ("use_running_average", "deterministic")  # true in evaluation
+NAMES = ("is_training", "train", "training", *OPPOSITES)
+
+
+class LinenNet(NamedTuple):
+    """The pair of functions that stands for a linen module; equal modules give the same."""
+
+    init: Any
+    apply: Any
+
+
+@functools.cache
+def from_linen(module: Any) -> LinenNet:
+    """Gives a net of a `flax.linen.Module`: its mutable collections, such as BatchNorm's, are the net's state.
+
+    Args:
+        module: whose `__call__` takes the inputs and, where it differs in training, one of `train`, `training`,
+            `is_training`, `use_running_average` or `deterministic`. The last two are the opposite of training.
+            Of random streams it gets "dropout".
+    """
+    taken = inspect.signature(type(module).__call__).parameters
+    modes = [name for name in NAMES if name in taken]
+
+    def mode(is_training: bool) -> dict[str, bool]:
+        return {name: is_training != (name in OPPOSITES) for name in modes}
+
+    def init(key, *inputs, is_training):
+        params_key, dropout_key = jax.random.split(key)
+        keys = {"params": params_key, "dropout": dropout_key}
+        variables = dict(module.init(keys, *inputs, **mode(is_training)))
+        return variables.pop("params", {}), variables
+
+    def apply(params, net_state, key, *inputs, is_training):
+        keys = {} if key is None else {"dropout": key}
+        mutable = list(net_state) if is_training else []
+        outputs, changed = module.apply(
+            {"params": params, **net_state}, *inputs, **mode(is_training), rngs=keys, mutable=mutable
+        )
+        return outputs, {**net_state, **changed}
+
+    return LinenNet(init, apply)

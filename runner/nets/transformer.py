@@ -1,0 +1,75 @@
+"""The causal transformer."""
+
+from collections.abc import Sequence
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from runner.nets.layers import drop_out, layer_norm
+from runner.nets.settings import cached, check_dropout, check_size, check_sizes
+from runner.types import Net
+
+
+@cached
+def transformer(
+    output_shape: Sequence[int],
+    size: int = 64,
+    layers: int = 2,
+    heads: int = 4,
+    max_length: int = 256,
+    dropout: float | None = None,
+) -> Net:
+    """Makes a net of tokens `[B, T]` whose output `[B, T, V]` at each place knows no later one.
+
+    Args:
+        output_shape: [V], the size of the vocabulary of the tokens, too.
+        size: of the vector at each place.
+        layers: each of attention and a two-layer perceptron of 4 x size units.
+        heads: of the attention.
+        max_length: the most places T.
+        dropout: share of units dropped before each addition, or None.
+
+    Raises:
+        ValueError: a setting is out of its range; when called, x is no row of tokens or too long.
+
+    Source:
+        Vaswani et al. 2017, the decoder alone, normalised before each layer, with learned positions and GELU as in
+        GPT-2 (Radford et al. 2019).
+    """
+    check_sizes("output_shape", output_shape, at_least=1)
+    for name, value in (("size", size), ("layers", layers), ("heads", heads), ("max_length", max_length)):
+        check_size(name, value)
+    check_dropout(dropout)
+    if size % heads:
+        raise ValueError(f"heads: {heads} do not divide size {size}")
+    vocabulary = output_shape[-1]
+
+    def forward(x, is_training):
+        if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.integer):
+            raise ValueError(
+                f"transformer needs rows of tokens, not {x.dtype}{list(x.shape[1:])}: take mlp for these"
+            )
+        places = x.shape[1]
+        if places > max_length:
+            raise ValueError(f"max_length: {max_length} places are fewer than the {places} of x")
+        small = hk.initializers.RandomNormal(0.02)
+        positions = hk.get_parameter("positions", (max_length, size), init=small)[None, :places]
+        x = hk.Embed(vocabulary, size, w_init=small)(x)
+        x = drop_out(x + jnp.broadcast_to(positions, x.shape), dropout, is_training)
+        for _ in range(layers):
+            x = x + drop_out(_attend(layer_norm(x), heads), dropout, is_training)
+            inner = hk.Linear(size)(jax.nn.gelu(hk.Linear(4 * size)(layer_norm(x))))
+            x = x + drop_out(inner, dropout, is_training)
+        return hk.Linear(vocabulary, name="output")(layer_norm(x))
+
+    return hk.transform_with_state(forward)
+
+
+def _attend(x: jax.Array, heads: int) -> jax.Array:
+    """Lets each place of x `[B, T, size]` look at itself and those before it."""
+    batch, places, size = x.shape
+    split = lambda x: x.reshape(batch, places, heads, size // heads)
+    query, key, value = (split(part) for part in jnp.split(hk.Linear(3 * size)(x), 3, axis=-1))
+    seen = jax.nn.dot_product_attention(query, key, value, is_causal=True)
+    return hk.Linear(size)(seen.reshape(batch, places, size))

@@ -1,0 +1,95 @@
+"""The U-Net for images that is told how noisy they are."""
+
+from collections.abc import Sequence
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from runner.nets.convolution import Convolution
+from runner.nets.layers import BatchNorm, as_images, noise_embedding
+from runner.nets.settings import cached, check_even, check_size, check_sizes
+from runner.types import Net
+
+
+@cached
+def unet(
+    output_shape: Sequence[int],
+    channels: Sequence[int] = (32, 64),
+    blocks: int = 2,
+    embedding_size: int = 32,
+    max_frequency: float = 1000.0,
+) -> Net:
+    """Makes a net of noisy images `[B, H, W, C]` and the variance of their noise `[B]`.
+
+    On the way down each level keeps what its blocks put out; on the way up they are joined to the inputs of as many
+    blocks. The last layer starts at zero.
+
+    Args:
+        output_shape: height, width and channels of one output.
+        channels: of each level; each but the first halves the image, the last is the bottom.
+        blocks: residual blocks of each level, on either way.
+        embedding_size: of the sinusoids of the variance.
+        max_frequency: of the sinusoids; the lowest is 1.
+
+    Raises:
+        ValueError: a setting is out of its range; when called, x is no image or cannot be halved so often.
+
+    Source:
+        Ronneberger et al. 2015, in the form of Keras's example "Denoising Diffusion Implicit Models" (Béres 2022),
+        with nearest instead of bilinear enlargement.
+    """
+    check_sizes("output_shape", output_shape)
+    check_sizes("channels", channels, at_least=1)
+    check_size("blocks", blocks)
+    check_even("embedding_size", embedding_size)
+
+    def forward(x, variance, is_training):
+        x = as_images(x, "unet")
+        _refuse_odd(x.shape[1:3], len(channels) - 1)
+        level = noise_embedding(variance, embedding_size, max_frequency)[:, None, None]
+        level = jnp.broadcast_to(level, (*x.shape[:3], embedding_size))
+        x = jnp.concatenate([Convolution(channels[0], 1)(x), level], axis=-1)
+        kept = []
+        for size in channels[:-1]:
+            for _ in range(blocks):
+                x = _Block(size)(x, is_training)
+                kept.append(x)
+            x = _halve(x)
+        for _ in range(blocks):
+            x = _Block(channels[-1])(x, is_training)
+        for size in reversed(channels[:-1]):
+            x = x.repeat(2, 1).repeat(2, 2)
+            for _ in range(blocks):
+                x = _Block(size)(jnp.concatenate([x, kept.pop()], axis=-1), is_training)
+        return Convolution(output_shape[-1], 1, w_init=jnp.zeros, name="output")(x)
+
+    return hk.transform_with_state(forward)
+
+
+class _Block(hk.Module):
+    """Two 3 x 3 convolutions beside a shortcut."""
+
+    def __init__(self, channels: int):
+        super().__init__(name="block")
+        self.channels = channels
+
+    def __call__(self, x: jax.Array, is_training: bool) -> jax.Array:
+        """Maps `[B, H, W, C]` to `[B, H, W, channels]`."""
+        shortcut = x if x.shape[-1] == self.channels else Convolution(self.channels, 1, name="shortcut")(x)
+        x = Convolution(self.channels, 3)(BatchNorm()(x, is_training))
+        return shortcut + Convolution(self.channels, 3)(jax.nn.silu(x))
+
+
+def _halve(x: jax.Array) -> jax.Array:
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+
+
+def _refuse_odd(shape: Sequence[int], times: int) -> None:
+    if any(size % 2**times for size in shape):
+        height, width = shape
+        raise ValueError(
+            f"channels: unet halves images of {height} x {width} {times} times, and cannot: sizes must be multiples"
+            f" of {2**times}; take fewer channels, or resize the images"
+        )
