@@ -25,6 +25,23 @@ class AdversarialLoss(NamedTuple):
     generator: Callable[[jax.Array], jax.Array]  # fake [B] -> [B]
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]  # real [B], fake [B] -> [B]
 
+    def judge(self, real: jax.Array, fake: jax.Array) -> Metrics:
+        """Gives what an evaluation tells of a game: both players' losses and the logits themselves, each [B]."""
+        return {
+            "discriminator_loss": self.discriminator(real, fake),
+            "generator_loss": self.generator(fake),
+            "real_logit": real,
+            "fake_logit": fake,
+        }
+
+
+class Likelihood(NamedTuple):
+    """A distribution of each number of x, given a decoder's output."""
+
+    negative_log: Callable[[jax.Array, jax.Array], jax.Array]  # outputs, x -> nats, all [B, ...]
+    mean: Callable[[jax.Array], jax.Array]  # outputs -> the distribution's mean, both [B, ...]
+    bounds: tuple[float, float] | None  # of x, where it has any
+
 
 class Optimizer(Protocol):
     """What a scenario asks of an optimizer: any `optax.GradientTransformation`, or one of `runner.optimizers`."""
@@ -210,6 +227,32 @@ def _unflatten(static, leaves) -> Spec:
 
 
 jax.tree_util.register_pytree_node(Spec, _flatten, _unflatten)
+
+
+class Environment(Protocol):
+    """A world to act in, one copy of it: pure functions over its state."""
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Of one observation."""
+        ...
+
+    @property
+    def actions(self) -> int:
+        """Count of the actions, which are numbered from 0."""
+        ...
+
+    def reset(self, key: Key) -> Any:
+        """Begins an episode, and gives its state."""
+        ...
+
+    def observe(self, state: Any) -> jax.Array:
+        """Gives what can be seen of a state."""
+        ...
+
+    def step(self, key: Key, state: Any, action: jax.Array) -> tuple[Any, jax.Array, jax.Array, jax.Array]:
+        """Acts; gives the next state, the reward, whether the episode terminated, and whether it was cut off."""
+        ...
 
 
 class Source(Protocol):

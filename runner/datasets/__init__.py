@@ -3,29 +3,40 @@
 from runner.datasets.bundled import breast_cancer, diabetes, digits, iris, wine
 from runner.datasets.curves import line, quadratic
 from runner.datasets.first_batch import FirstBatch
-from runner.datasets.mixtures import grid, ring
+from runner.datasets.images import image_folder
+from runner.datasets.markov import markov
+from runner.datasets.mixtures import grid, mog16, ring
 from runner.datasets.mnist import mnist
+from runner.datasets.nothing import nothing
 from runner.datasets.npz import npz
 from runner.datasets.sources import Arrays, Sampler
 from runner.datasets.streams import Stream
 from runner.datasets.tables import csv, read_rows
+from runner.datasets.text import text
+from runner.datasets.windows import Windows
 
 __all__ = [
     "Arrays",
     "FirstBatch",
     "Sampler",
     "Stream",
+    "Windows",
     "breast_cancer",
     "csv",
     "diabetes",
     "digits",
     "grid",
+    "image_folder",
     "iris",
     "line",
+    "markov",
     "mnist",
+    "mog16",
+    "nothing",
     "npz",
     "quadratic",
     "read_rows",
     "ring",
+    "text",
     "wine",
 ]

@@ -1,0 +1,208 @@
+"""A user's own images, read from a folder as they are needed."""
+
+import functools
+import itertools
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from runner.datasets.splits import cut
+from runner.datasets.streams import Stream
+from runner.types import Batch, Dataset, Feature, Key, Spec
+
+log = logging.getLogger("runner")
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+MEASURED = 512  # training images whose mean and deviation stand for those of all
+FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"
+MODES = {1: "L", 3: "RGB"}
+
+
+def image_folder(
+    path: str,
+    size: int = 64,
+    channels: int = 3,
+    batch_size: int = 64,
+    split_seed: int = 0,
+    validation: float = 0.1,
+    test: float = 0.1,
+    workers: int = 4,
+) -> Dataset:
+    """Streams the images below a folder, each cut to its central square and resized.
+
+    They are x [B, size, size, channels] in [0, 1]; where each lies in a folder of its class, y [B] is the number of
+    that. An image that cannot be read is told of in the log, and the next one in the order takes its place.
+
+    Args:
+        path: the folder; images may lie in folders below it.
+        size: of the sides.
+        channels: 3, or 1 for grey.
+        batch_size: images a batch.
+        split_seed: of the split, and of the order of the training images, a new one each epoch.
+        validation: share of the images.
+        test: share of the images.
+        workers: threads that read images.
+
+    Raises:
+        ValueError: there is no such folder, no image in it that can be read, or a setting is out of its range.
+    """
+    for name, value in (("size", size), ("batch_size", batch_size), ("workers", workers)):
+        if value < 1:
+            raise ValueError(f"{name}: {value} is less than 1")
+    if channels not in MODES:
+        raise ValueError(f"channels: {channels} is neither 1 (grey) nor 3 (colours)")
+    files = _files(path)
+    test_rows, validation_rows, train_rows = cut(len(files), split_seed, test=test, validation=validation)
+    if batch_size > len(train_rows):
+        raise ValueError(f"batch_size: {batch_size} images a batch, of {len(train_rows)} to train on")
+    labels = sorted({file.parent.name for file in files}) if _are_sorted_by_class(files, path) else []
+    make = functools.partial(_Images, files, labels, size, channels, workers, split_seed)
+    train = make(train_rows, batch_size)
+    spec = train.describe()
+    held_out = [
+        make(rows, min(batch_size, len(rows)), shuffle=False) for rows in (validation_rows, test_rows)
+    ]
+    return Dataset(*(ImageStream(images, spec) for images in (train, *held_out)))
+
+
+@jax.tree_util.register_pytree_node_class
+class ImageStream:
+    """Batches of images that cross to the device as bytes, and become numbers in [0, 1] there.
+
+    Args:
+        images: gives batches from any number on.
+        spec: of what the compiled call makes of them.
+    """
+
+    def __init__(self, images: "_Images", spec: Spec):
+        sent = {
+            name: (shape, "uint8" if name == "x" else dtype) for name, (shape, dtype) in spec.features.items()
+        }
+        self._stream = Stream(images.batches, spec=Spec(sent, classes=spec.classes), ahead=4)
+        self.spec, self.size, self.batch_size = spec, images.size, images.batch_size
+
+    def feed(self, key: Key, start: int, length: int) -> dict[str, np.ndarray]:
+        """Gives the next batches as bytes, stacked: `[length, batch_size, ...]`."""
+        return self._stream.feed(key, start, length)
+
+    def batch(self, key: Key, item: Batch) -> Batch:
+        """Scales bytes to [0, 1]."""
+        return {**item, "x": item["x"].astype(jnp.float32) / 255}
+
+    def tree_flatten(self):
+        """Has no leaves."""
+        return (), (self.batch_size, self.size)
+
+    @classmethod
+    def tree_unflatten(cls, static, leaves):
+        """Rebuilds what the compiled call needs: nothing but the counts."""
+        source = object.__new__(cls)
+        source.batch_size, source.size = static
+        return source
+
+
+class _Images:
+    """Batches of some of a folder's images, found by their number."""
+
+    def __init__(self, files, labels, size, channels, workers, seed, rows, batch_size, shuffle=True):
+        self.files, self.labels, self.rows = files, labels, rows
+        self.shape, self.workers, self.seed = (size, size, channels), workers, seed
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.size = None if shuffle else len(rows)
+        self._told: set[int] = set()
+
+    def batches(self, start: int) -> Iterator[Batch]:
+        """Gives batch `start` and all that follow it, read ahead by threads."""
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="images") as pool:
+            for number in itertools.count(start):
+                places = range(number * self.batch_size, (number + 1) * self.batch_size)
+                rows, x = zip(*pool.map(self._read, places), strict=True)
+                batch = {"x": np.stack(x)}
+                if self.labels:
+                    batch["y"] = np.array([self._label(row) for row in rows], np.int32)
+                yield batch
+
+    def describe(self) -> Spec:
+        """Says of the training images what a spec tells; mean and deviation are those of the first 512."""
+        with ThreadPoolExecutor(self.workers) as pool:
+            seen = pool.map(self._read, range(min(MEASURED, len(self.rows))))
+            moments = np.array([_moments(x) for _, x in seen])
+        mean, square = moments.mean(0)
+        std = np.sqrt(np.maximum(square - mean**2, 0))
+        features = {"x": Feature(self.shape, "float32")}
+        known = {}
+        if self.labels:
+            features["y"] = Feature((), "int32")
+            known = {"classes": len(self.labels), "labels": self.labels}
+        std = np.where(std > 1e-6, std, 1).astype(np.float32)
+        return Spec(features, mean={"x": mean.astype(np.float32)}, std={"x": std}, **known)
+
+    def _row(self, place: int) -> int:
+        epoch, within = divmod(place, len(self.rows))
+        return int(self.rows[_order(self.seed, epoch, len(self.rows))[within] if self.shuffle else within])
+
+    def _read(self, place: int) -> tuple[int, np.ndarray]:
+        """Gives the image at a place of the endless order, or the next that can be read."""
+        for attempt in range(len(self.rows)):
+            row = self._row(place + attempt)
+            try:
+                return row, load(self.files[row], *self.shape[1:])
+            except OSError as error:
+                if row not in self._told:
+                    self._told.add(row)
+                    log.warning("%s cannot be read and is left out: %s", self.files[row], error)
+        raise ValueError(f"path: none of the {len(self.rows)} images can be read, such as {self.files[row]}")
+
+    def _label(self, row: int) -> int:
+        return self.labels.index(self.files[row].parent.name)
+
+
+def load(file: Path, size: int, channels: int) -> np.ndarray:
+    """Reads one image, upright, cut to its central square and resized: bytes `[size, size, channels]`.
+
+    Transparent parts become white.
+
+    Raises:
+        OSError: it is no whole image.
+    """
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if "A" in image.getbands() or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = ImageOps.fit(image.convert(MODES[channels]), (size, size), Image.Resampling.BICUBIC)
+        return np.asarray(image, np.uint8).reshape(size, size, channels)
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, size: int) -> np.ndarray:
+    return np.random.Generator(np.random.Philox((seed, epoch))).permutation(size)
+
+
+def _moments(x: np.ndarray) -> np.ndarray:
+    scaled = x.reshape(-1, x.shape[-1]) / 255
+    return np.stack([scaled.mean(0), np.square(scaled).mean(0)])
+
+
+def _files(path: str) -> list[Path]:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise ValueError(
+            f"path: there is no folder {path}; for Oxford Flowers 102, say, fetch {FLOWERS}, unpack it and name its jpg"
+        )
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
+    if len(files) < 3:
+        found = f"{len(files)} images" if files else "no images"
+        raise ValueError(f"path: {path} has {found} ({', '.join(sorted(ENDINGS))}); need 3 or more")
+    return files
+
+
+def _are_sorted_by_class(files: list[Path], path: str) -> bool:
+    return all(file.parent.parent == Path(path).expanduser() for file in files)

@@ -1,0 +1,40 @@
+"""A user's own text, as characters."""
+
+import numpy as np
+
+from runner.datasets.files import read
+from runner.datasets.windows import dataset_of
+from runner.types import Dataset
+
+
+def text(
+    path: str, length: int = 64, batch_size: int = 64, validation: float = 0.1, test: float = 0.1
+) -> Dataset:
+    """Reads a text in UTF-8; its characters are the tokens x [B, length], and y those that follow each.
+
+    The first part of the text is for training, the next for validation, the end for the test. The vocabulary is that of
+    the whole text, so that no held-out character is unknown.
+
+    Args:
+        path: the file.
+        length: of a window, in characters.
+        batch_size: windows a batch.
+        validation: share of the text.
+        test: share of the text.
+
+    Raises:
+        ValueError: the file is missing or not UTF-8, a share leaves nothing, or a part is shorter than a window.
+    """
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name}: {share} is no share of the text, above 0 and below 1")
+    if validation + test >= 1:
+        raise ValueError(f"validation: {validation} and test {test} leave nothing of the text to train on")
+    try:
+        content = read(path).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"path: {path} is not UTF-8 (byte {error.start})") from None
+    vocabulary, tokens = np.unique(np.frombuffer(content.encode("utf-32-le"), np.uint32), return_inverse=True)
+    ends = [round(len(tokens) * share) for share in (1 - validation - test, 1 - test)]
+    parts = dict(zip(("train", "validation", "test"), np.split(tokens.astype(np.int32), ends), strict=True))
+    return dataset_of(parts, length, batch_size, vocabulary=[chr(code) for code in vocabulary])

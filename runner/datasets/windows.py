@@ -1,0 +1,84 @@
+"""Windows of one long row of tokens."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from runner.datasets.sources import Arrays
+from runner.types import Array, Batch, Dataset, Feature, Key, Spec
+
+HELD_OUT_BATCH = 64  # windows; it changes the speed of an evaluation, not its result
+
+
+@jax.tree_util.register_pytree_node_class
+class Windows:
+    """Windows x `[B, length]` of a text on the device, with the next token of each place as y.
+
+    Shuffled, a window starts at any token, and an epoch visits each start once, in an order of its own. Unshuffled,
+    windows follow each other without overlap, so that each token is foretold once; those left over at the end, too few
+    for a window, are left out.
+
+    Args:
+        tokens: [N], whole numbers.
+        length: of a window.
+        batch_size: windows a batch.
+        spec: what the data says of itself.
+        shuffle: whether each epoch has an order of its own.
+
+    Raises:
+        ValueError: more windows a batch than there are.
+    """
+
+    def __init__(self, tokens: Array, length: int, batch_size: int, *, spec: Spec, shuffle: bool = True):
+        starts = np.arange(0, len(tokens) - length, 1 if shuffle else length, dtype=np.int32)
+        self._starts = Arrays({"start": starts}, batch_size, shuffle=shuffle)
+        self.tokens, self.length, self.spec = jnp.asarray(tokens, jnp.int32), length, spec
+        self.batch_size, self.size = self._starts.batch_size, self._starts.size
+
+    def feed(self, key: Key, start: int, length: int) -> np.ndarray:
+        """Gives the numbers of windows `[length, batch_size]`."""
+        return self._starts.feed(key, start, length)
+
+    def batch(self, key: Key, item: jax.Array) -> Batch:
+        """Cuts windows out by number."""
+        start = self._starts.batch(key, item)["start"]
+        windows = self.tokens[start[:, None] + jnp.arange(self.length + 1)[None]]
+        return {"x": windows[:, :-1], "y": windows[:, 1:]}
+
+    def tree_flatten(self):
+        """Gives tokens and starts as leaves, the rest as static."""
+        return (self.tokens, self._starts), (self.length, self.batch_size, self.size)
+
+    @classmethod
+    def tree_unflatten(cls, static, leaves):
+        """Rebuilds what the compiled call needs: all but the spec."""
+        source = object.__new__(cls)
+        source.tokens, source._starts = leaves
+        source.length, source.batch_size, source.size = static
+        return source
+
+
+def dataset_of(parts: Mapping[Any, np.ndarray], length: int, batch_size: int, **known) -> Dataset:
+    """Makes the sources of a text in parts named train, validation and test; `known` is for the spec.
+
+    Raises:
+        ValueError: a window of no length, or a part that is too short for one.
+    """
+    if length < 1:
+        raise ValueError(f"length: {length} is less than 1")
+    for name, tokens in parts.items():
+        if len(tokens) <= length:
+            raise ValueError(
+                f"length: the {name} part has {len(tokens)} tokens, too few for a window of {length} and the next:"
+                " take a smaller length, or a longer text"
+            )
+    row = Feature((length,), "int32")
+    spec = Spec({"x": row, "y": row}, **known)
+    held_out = [
+        Windows(tokens, length, min(HELD_OUT_BATCH, (len(tokens) - 1) // length), spec=spec, shuffle=False)
+        for tokens in (parts["validation"], parts["test"])
+    ]
+    return Dataset(Windows(parts["train"], length, batch_size, spec=spec), *held_out)

@@ -1,0 +1,113 @@
+import jax
+import numpy as np
+import pytest
+
+from runner.datasets import Windows, markov, text
+from runner.types import Feature, Spec
+
+KEY = jax.random.key(0)
+LINES = "".join(f"line {number} is ünlike the others\n" for number in range(60))
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "text.txt").write_text(LINES)
+    return str(tmp_path / "text.txt")
+
+
+def spell(spec, row):
+    return "".join(spec.vocabulary[token] for token in row)
+
+
+def batches(source, start, length):
+    feed = source.feed(KEY, start, length)
+    return [source.batch(KEY, item) for item in feed]
+
+
+def test_windows_are_passages_of_their_part_and_y_is_what_follows(path):
+    data = text(path, length=20, batch_size=4)
+    train = LINES[: round(0.8 * len(LINES))]
+    for batch in batches(data.train, 0, 3):
+        assert batch["x"].shape == batch["y"].shape == (4, 20)
+        for x, y in zip(batch["x"], batch["y"], strict=True):
+            assert spell(data.spec, x) + spell(data.spec, y)[-1] in train
+    assert "ü" in data.spec.vocabulary
+    assert data.spec.features["x"] == Feature((20,), "int32")
+
+
+def test_an_epoch_begins_a_window_at_each_token_once():
+    tokens = np.arange(50, dtype=np.int32)
+    row = Feature((4,), "int32")
+    source = Windows(tokens, 4, 2, spec=Spec({"x": row, "y": row}, vocabulary=map(str, tokens)))
+    starts = np.concatenate([batch["x"][:, 0] for batch in batches(source, 0, 23)])
+    assert sorted(starts.tolist()) == list(range(46))
+    again = batches(source, 7, 1)[0]
+    assert np.array_equal(again["x"], batches(source, 0, 8)[7]["x"])
+
+
+def test_held_out_windows_foretell_each_token_once_in_order(path):
+    data = text(path, length=20, batch_size=4)
+    batch = batches(data.test, 0, 1)[0]
+    written = "".join(spell(data.spec, row) for row in batch["y"])
+    assert LINES.endswith(written) or written in LINES[round(0.9 * len(LINES)) :]
+    assert data.test.size == (len(LINES) - round(0.9 * len(LINES)) - 1) // 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"path": "nowhere.txt"}, "path: cannot read nowhere.txt"),
+        ({"length": 0}, "length: 0 is less than 1"),
+        ({"length": 500}, "length: the validation part has .* tokens, too few for a window of 500"),
+        ({"validation": 0.0}, "validation: 0.0 is no share"),
+        ({"test": 0.9}, "validation: 0.1 and test 0.9 leave nothing"),
+        ({"batch_size": 0}, "batch_size: 0"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_its_setting(path, settings, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        text(**{"path": path, **settings})
+
+
+def test_what_is_not_utf8_is_refused_with_its_place(tmp_path):
+    (tmp_path / "latin").write_bytes(b"caf\xe9 " * 50)
+    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 3\)"):
+        text(str(tmp_path / "latin"))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_entropy_is_that_of_the_text_given_as_many_letters(order):
+    data = markov(symbols=4, order=order, concentration=0.5, size=100_000)
+    tokens = np.asarray(data.train.tokens)
+    contexts = sum(
+        tokens[place : len(tokens) - order + place] * 4 ** (order - 1 - place) for place in range(order)
+    )
+    counts = np.zeros((4**order, 4))
+    np.add.at(counts, (contexts, tokens[order:]), 1)
+    share, total = counts / counts.sum(), counts.sum(1, keepdims=True)
+    chance = np.divide(counts, total, out=np.ones_like(counts), where=counts > 0)
+    np.testing.assert_allclose(data.spec.entropy, -(share * np.log(chance)).sum(), atol=0.01)
+
+
+def test_one_seed_draws_one_source_and_text():
+    one, same, other = (markov(size=4000, split_seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(one.train.tokens, same.train.tokens)
+    assert one.spec.entropy == same.spec.entropy != other.spec.entropy
+    assert "".join(one.spec.vocabulary) == "abcdefghijklmnop"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"symbols": 1}, r"symbols: 1 is not in 2\.\.52"),
+        ({"symbols": 53}, "symbols: 53"),
+        ({"order": 0}, "order: 0"),
+        ({"symbols": 52, "order": 4}, "order: 4 letters of 52"),
+        ({"concentration": 0.0}, "concentration: 0.0"),
+        ({"split_seed": -1}, "split_seed: -1"),
+        ({"size": 100}, "length: the validation part has 5 tokens"),
+    ],
+)
+def test_a_source_that_cannot_be_drawn_is_refused(settings, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        markov(**settings)
