@@ -9,7 +9,14 @@ import numpy as np
 
 from runner import figures
 from runner.evaluators.means import Means, data_key, passes
-from runner.metrics import energy_distance, high_quality, modes_covered
+from runner.metrics import (
+    energy_distance,
+    high_quality,
+    kernel_distance,
+    modes_covered,
+    precision_recall,
+    sliced_wasserstein,
+)
 from runner.numbers import join, split
 from runner.types import Figures, Key, Source
 
@@ -20,9 +27,12 @@ class Samples:
 
     Attributes:
         size: how many samples, and the most held-out examples.
+        features: gives `[N, F]` of x `[N, ...]`, of the shape `features.shape` each, such as `runner.run.features`;
+            both sets are then compared by these too, scaled by the deviations of the held-out examples'. None is off.
     """
 
     size: int = 2000
+    features: Any = None
 
     def __post_init__(self):
         if self.size < 2:
@@ -33,7 +43,10 @@ class Samples:
     def __call__(
         self, key: Key, scenario: Any, state: Any, source: Source
     ) -> tuple[dict[str, float], Figures]:
-        """Judges a state by `energy_distance`, and by `modes` and `high_quality` where the modes are known.
+        """Judges a state by its samples.
+
+        The metrics are `energy_distance` and `sliced_wasserstein`; where the modes are known `modes` and
+        `high_quality`; and of features `kernel_distance`, `precision` and `recall`.
 
         Raises:
             ValueError: the scenario has no `sample`, or the data no two `x`.
@@ -41,14 +54,18 @@ class Samples:
         _check(scenario, source)
         metrics, drawn = Means()(key, scenario, state, source)
         generated = _draw(*split(scenario), jax.random.fold_in(key, 2), state, self.size)
-        batches = [
-            _x(key, number, source, item)[:rows] for number, item, rows in passes(key, source, self.size)
-        ]
-        real = np.concatenate(batches)
-        values = {"energy_distance": energy_distance(generated, real)}
+        batches = passes(key, source, self.size)
+        x = [np.asarray(_x(key, number, source, item))[:rows] for number, item, rows in batches]
+        real = np.concatenate(x)
+        values = {
+            "energy_distance": energy_distance(generated, real),
+            "sliced_wasserstein": sliced_wasserstein(generated, real),
+        }
         if source.spec.modes is not None:
             values["modes"] = modes_covered(generated, source.spec.modes)
             values["high_quality"] = high_quality(generated, source.spec.modes)
+        if self.features is not None:
+            values |= _by_features(*(np.asarray(self.features(x)) for x in (generated, real)))
         metrics |= {name: float(value) for name, value in values.items()}
         return metrics, {**drawn, **figures.samples(np.asarray(generated), real)}
 
@@ -66,7 +83,13 @@ class Samples:
         if found != needed:
             raise ValueError(f"evaluation: the samples have shape {found} and the data's x has {needed}")
         modes = () if source.spec.modes is None else ("modes", "high_quality")
-        return (*Means().names(scenario, state, source), "energy_distance", *modes)
+        features = () if self.features is None else ("kernel_distance", "precision", "recall")
+        if self.features is not None and self.features.shape != needed:
+            raise ValueError(
+                f"evaluation: the features are of x of shape {self.features.shape}, and the data's has {needed}"
+            )
+        distances = ("energy_distance", "sliced_wasserstein")
+        return (*Means().names(scenario, state, source), *distances, *modes, *features)
 
 
 def _check(scenario: Any, source: Source) -> None:
@@ -77,6 +100,13 @@ def _check(scenario: Any, source: Source) -> None:
     source.spec.shape("x")
     if source.size == 1:
         raise ValueError("evaluation: the held-out data has 1 row; a distance between sets needs at least 2")
+
+
+def _by_features(generated: np.ndarray, real: np.ndarray) -> dict[str, jax.Array]:
+    mean, std = real.mean(0, keepdims=True), real.std(0, keepdims=True)
+    generated, real = ((each - mean) / np.where(std > 0, std, 1) for each in (generated, real))
+    precision, recall = precision_recall(generated, real)
+    return {"kernel_distance": kernel_distance(generated, real), "precision": precision, "recall": recall}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))

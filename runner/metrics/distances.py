@@ -1,5 +1,7 @@
 """Distances between two sets of examples."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -33,3 +35,52 @@ def _mean_gap(x: jax.Array, y: jax.Array) -> jax.Array:
 
 def _mean_gap_within(x: jax.Array) -> jax.Array:
     return _mean_gap(x, x) * len(x) / (len(x) - 1)
+
+
+@functools.partial(jax.jit, static_argnames="projections")
+def sliced_wasserstein(x: jax.Array, y: jax.Array, projections: int = 64) -> jax.Array:
+    """Measures how far apart two sets are along random lines: the mean 1-Wasserstein distance of their projections.
+
+    The lines are always the same. Unlike the energy distance it is biased: between two sets of 2000 points of one
+    distribution it is some hundredths of their deviation. Of sets of different sizes, quantiles are compared.
+
+    Args:
+        x: [N, ...]; each example is taken as one vector.
+        y: [M, ...].
+        projections: how many lines.
+
+    Source: Rabin et al. 2012, "Wasserstein barycenter and its application to texture mixing".
+    """
+    x, y = (examples.reshape(len(examples), -1).astype(jnp.float32) for examples in (x, y))
+    lines = jax.random.normal(jax.random.key(0), (x.shape[1], projections))
+    lines /= jnp.linalg.norm(lines, axis=0, keepdims=True)
+    shares = (jnp.arange(max(len(x), len(y))) + 0.5) / max(len(x), len(y))
+    quantile = lambda values: jnp.quantile(values, shares, axis=0)
+    x, y = (jnp.sort(points @ lines, axis=0) for points in (x, y))
+    return jnp.abs(x - y).mean() if len(x) == len(y) else jnp.abs(quantile(x) - quantile(y)).mean()
+
+
+@jax.jit
+def kernel_distance(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Measures the squared maximum mean discrepancy by the kernel (x.y / D + 1)^3, unbiased: of equal sets about 0.
+
+    It is what the kernel inception distance takes of the features of one certain net; say which features these are.
+
+    Args:
+        x: features [N, D], N at least 2.
+        y: features [M, D], M at least 2.
+
+    Source: Bińkowski et al. 2018, equation 4 and section 3.1; Gretton et al. 2012, lemma 6.
+    """
+    x, y = x.astype(jnp.float32), y.astype(jnp.float32)
+    within = lambda x: (_mean_kernel(x, x) * len(x) - _kernel(x, x).mean()) / (len(x) - 1)
+    return within(x) + within(y) - 2 * _mean_kernel(x, y)
+
+
+def _kernel(x: jax.Array, y: jax.Array) -> jax.Array:
+    return ((x * y).sum(-1) / x.shape[-1] + 1) ** 3
+
+
+def _mean_kernel(x: jax.Array, y: jax.Array) -> jax.Array:
+    mean_of = lambda point: _kernel(jnp.broadcast_to(point, y.shape), y).mean()
+    return jax.lax.map(mean_of, x, batch_size=max(1, min(len(x), BLOCK // y.size))).mean()
