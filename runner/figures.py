@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Told apart with any colour vision (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
+PAIRS = 16  # images in a row of examples, above as many reconstructions
 
 _rendering = threading.Lock()  # fonts and formulas are cached by matplotlib for all threads, without one
 
@@ -38,15 +39,20 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
     lines: dict[str, list[tuple[int, float]]] = {}
     for record in records:
         for name, value in record.items():
-            if name != "step":
+            if name not in ("step", "validation/weights"):
                 lines.setdefault(name, []).append((record["step"], float(value)))
-    panels = list(dict.fromkeys(name.removeprefix("validation/") for name in lines)) or [""]
+    members = {name: _members(name, lines) for name in lines}
+    own = [name for name in lines if name not in itertools.chain(*members.values())]
+    panels = list(dict.fromkeys(name.removeprefix("validation/") for name in own)) or [""]
     columns = min(3, math.ceil(math.sqrt(len(panels))))
     figure, axes = _panels(math.ceil(len(panels) / columns), columns, width=4.2, height=2.9)
     for panel, name in itertools.zip_longest(axes, panels):
         if name is None:
             panel.remove()
             continue
+        for of, color in ((name, BLUE), (f"validation/{name}", ORANGE)):
+            for member in members.get(of, ()):
+                panel.plot(*zip(*lines[member], strict=True), color=color, linewidth=0.6, alpha=0.5)
         _line(panel, lines.get(name), color=BLUE, label="training")
         _line(
             panel, lines.get(f"validation/{name}"), color=ORANGE, label="validation", marker="o", markersize=3
@@ -55,6 +61,12 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
         if panel.lines:
             panel.legend(frameon=False)
     return figure
+
+
+def _members(name: str, lines: Mapping[str, Any]) -> list[str]:
+    """Names the lines of an ensemble's members, which are drawn thin about the line of their mean."""
+    names = (f"{name}/{place}" for place in itertools.count())
+    return list(itertools.takewhile(lambda member: member in lines, names))
 
 
 def _line(panel: "Axes", points: list[tuple[int, float]] | None, **style: Any) -> None:
@@ -91,12 +103,17 @@ def confusion(matrix: np.ndarray, labels: Sequence[str] = ()) -> "Figure":
     return figure
 
 
-def fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray) -> "Figure":
-    """Draws the predicted curve among the points, all [N]."""
+def fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, spread: np.ndarray | None = None) -> "Figure":
+    """Draws the predicted curve among the points, all [N], in a band of two spreads where there are any."""
     figure, (panel,) = _panels(1, 1, width=5.6, height=4)
     order = np.argsort(x)
     panel.scatter(x, y, s=14, color=GREY, alpha=0.6, linewidths=0, label="data")
     panel.plot(x[order], prediction[order], color=BLUE, linewidth=2, label="prediction")
+    if spread is not None:
+        low, high = prediction - 2 * spread, prediction + 2 * spread
+        panel.fill_between(
+            x[order], low[order], high[order], color=BLUE, alpha=0.2, linewidth=0, label="±2 deviations"
+        )
     panel.set(title="Fit", xlabel="x", ylabel="y")
     panel.legend(frameon=False)
     return figure
@@ -119,8 +136,36 @@ def samples(generated: np.ndarray, real: np.ndarray | None = None) -> "dict[str,
     if shape == (2,):
         return {"samples": functools.cache(lambda: scatter(real, generated))}
     if len(shape) == 3 and shape[-1] in (1, 3):
-        return {"samples": functools.cache(lambda: images(generated))}
+        return {"samples": functools.cache(lambda: images(generated[:64]))}
     return {}
+
+
+def reconstructions(x: np.ndarray, again: np.ndarray) -> "Figure":
+    """Draws examples [N, ...] and what was made of them: images in pairs of rows, else one over the other."""
+    if x.ndim == 4 and x.shape[-1] in (1, 3):
+        shown = min(len(x), PAIRS * 4)
+        rows = [half[at : min(at + PAIRS, shown)] for at in range(0, shown, PAIRS) for half in (x, again)]
+        return images(
+            np.concatenate(rows), columns=min(PAIRS, shown), title="Examples, each above its reconstruction"
+        )
+    if x.shape[1:] == (2,):
+        return scatter(x, again)
+    return against(x.ravel(), again.ravel())
+
+
+def texts(lines: Sequence[str]) -> "Figure":
+    """Draws written texts, one below the other."""
+    width = 90
+    wrapped = [[line[at : at + width] for at in range(0, len(line), width)] for line in lines]
+    rows = sum(map(len, wrapped)) + len(lines)
+    figure, (panel,) = _panels(1, 1, width=8.5, height=0.6 + 0.19 * rows, grid=False)
+    page = "\n\n".join("\n".join(part.replace("\n", "⏎") for part in parts) for parts in wrapped)
+    panel.text(
+        0, 1, page, family="monospace", fontsize=8, va="top", transform=panel.transAxes, parse_math=False
+    )
+    panel.set(title="Samples")
+    panel.axis("off")
+    return figure
 
 
 def scatter(real: np.ndarray | None, generated: np.ndarray) -> "Figure":
@@ -141,10 +186,10 @@ def scatter(real: np.ndarray | None, generated: np.ndarray) -> "Figure":
     return figure
 
 
-def images(x: np.ndarray) -> "Figure":
-    """Draws up to 64 images [N, H, W, 1 or 3], values in [0, 1], as a grid."""
-    x = np.clip(np.asarray(x[:64], np.float32), 0, 1)
-    columns = math.ceil(math.sqrt(len(x)))
+def images(x: np.ndarray, columns: int | None = None, title: str = "Samples") -> "Figure":
+    """Draws up to 128 images [N, H, W, 1 or 3], values in [0, 1], as a grid."""
+    x = np.clip(np.asarray(x[:128], np.float32), 0, 1)
+    columns = columns or math.ceil(math.sqrt(len(x)))
     rows = math.ceil(len(x) / columns)
     blank = np.ones((rows * columns - len(x), *x.shape[1:]), np.float32)
     framed = np.pad(np.concatenate([x, blank]), ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=1)
@@ -152,7 +197,7 @@ def images(x: np.ndarray) -> "Figure":
     grid = grid.reshape(rows * framed.shape[1], columns * framed.shape[2], -1)
     figure, (panel,) = _panels(1, 1, width=6, height=6 * grid.shape[0] / grid.shape[1] + 0.4, grid=False)
     panel.imshow(grid.squeeze(-1) if grid.shape[-1] == 1 else grid, cmap="gray", vmin=0, vmax=1)
-    panel.set(title="Samples")
+    panel.set(title=title)
     panel.axis("off")
     return figure
 

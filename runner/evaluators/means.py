@@ -16,6 +16,7 @@ from runner.numbers import join, split
 from runner.types import Figures, Key, Mean, Metrics, Source, Spec
 
 POINTS = 1000  # about as many are drawn in the figure of a fit
+TEXTS = 6  # are written for the figure of a language model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +29,15 @@ class Means:
         """Judges a state.
 
         A metric `confusion` [C, C] becomes a figure; any other that is no number is spread into `name/0`,
-        `name/1` and so on. A scenario that predicts numbers gets the figure `fit`.
+        `name/1` and so on. A scenario that predicts numbers gets the figure `fit`, one that reconstructs gets
+        `reconstructions`, and one that writes text `samples`.
 
         Raises:
             ValueError: `evaluate` does not give one value for each example.
         """
         batches = list(passes(key, source))
         means = _means(key, scenario, state, source, batches)
-        drawn = _fit(key, scenario, state, source, batches[: math.ceil(POINTS / source.batch_size)])
+        drawn = _drawn(key, scenario, state, source, batches[: math.ceil(POINTS / source.batch_size)])
         if "confusion" in means:
             matrix, labels = means.pop("confusion"), source.spec.labels
             drawn["confusion"] = functools.cache(functools.partial(figures.confusion, matrix, labels))
@@ -134,20 +136,48 @@ def _spread(means: Metrics) -> Iterator[tuple[str, tuple[int, ...], Any]]:
             yield "/".join([name, *map(str, at)]), at, mean
 
 
-def _fit(key: Key, scenario: Any, state: Any, source: Source, batches: list) -> dict[str, Any]:
-    if not (hasattr(scenario, "predict") and _has_real_targets(source.spec)):
-        return {}
+def _outputs(
+    ability: str, key: Key, scenario: Any, state: Any, source: Source, batches: list
+) -> list[np.ndarray]:
+    """Gives the batches' x and y (or x again), and what the scenario makes of x, each [N, ...]."""
     rest, numbers = split(scenario)
-    parts = []
-    for number, item, rows in batches:
-        parts.append(
-            [np.asarray(part)[:rows] for part in _predict(rest, numbers, key, number, state, source, item)]
-        )
-    x, y, prediction = (np.concatenate(part) for part in zip(*parts, strict=True))
+    parts = [
+        [np.asarray(part)[:rows] for part in _apply(rest, ability, numbers, key, number, state, source, item)]
+        for number, item, rows in batches
+    ]
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _apply(rest, ability, numbers, key, number, state, source, item):
+    batch, scenario = source.batch(jax.random.fold_in(data_key(key), number), item), join(rest, numbers)
+    spread = (
+        [scenario.spread(state, batch["x"])] if ability == "predict" and hasattr(scenario, "spread") else []
+    )
+    return batch["x"], batch.get("y", batch["x"]), getattr(scenario, ability)(state, batch["x"]), *spread
+
+
+def _drawn(key: Key, scenario: Any, state: Any, source: Source, batches: list) -> dict[str, Any]:
+    """Gives the figures of what a scenario predicts, reconstructs or writes."""
+    ask = lambda ability: _outputs(ability, key, scenario, state, source, batches)
+    drawn = {}
+    if hasattr(scenario, "predict") and _has_real_targets(source.spec):
+        drawn |= _fit(*ask("predict"))
+    if hasattr(scenario, "reconstruct"):
+        x, _, again = ask("reconstruct")
+        drawn["reconstructions"] = functools.cache(functools.partial(figures.reconstructions, x, again))
+    if hasattr(scenario, "sample") and source.spec.vocabulary:
+        tokens = np.asarray(_write(*split(scenario), jax.random.fold_in(key, 2), state))
+        texts = ["".join(source.spec.vocabulary[token] for token in row) for row in tokens]
+        drawn["samples"] = functools.cache(functools.partial(figures.texts, texts))
+    return drawn
+
+
+def _fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, *spread: np.ndarray) -> dict[str, Any]:
     if prediction.shape != y.shape:
         return {}
     if x.size == y.size == len(y):
-        draw = functools.partial(figures.fit, x.ravel(), y.ravel(), prediction.ravel())
+        draw = functools.partial(figures.fit, *(each.ravel() for each in (x, y, prediction, *spread)))
     else:
         draw = functools.partial(figures.against, y.ravel(), prediction.ravel())
     return {"fit": functools.cache(draw)}
@@ -159,6 +189,5 @@ def _has_real_targets(spec: Spec) -> bool:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _predict(rest, numbers, key, number, state, source, item):
-    batch = source.batch(jax.random.fold_in(data_key(key), number), item)
-    return batch["x"], batch["y"], join(rest, numbers).predict(state, batch["x"])
+def _write(rest, numbers, key, state):
+    return join(rest, numbers).sample(key, state, TEXTS)

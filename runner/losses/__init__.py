@@ -1,5 +1,16 @@
-"""Losses of adversarial games; all others are optax's."""
+"""Losses that optax has not."""
 
 from runner.losses.adversarial import hinge, least_squares, minimax, non_saturating, wasserstein
+from runner.losses.likelihoods import bernoulli, gaussian
+from runner.losses.regression import absolute_error
 
-__all__ = ["hinge", "least_squares", "minimax", "non_saturating", "wasserstein"]
+__all__ = [
+    "absolute_error",
+    "bernoulli",
+    "gaussian",
+    "hinge",
+    "least_squares",
+    "minimax",
+    "non_saturating",
+    "wasserstein",
+]

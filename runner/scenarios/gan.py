@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import apply_gradients, call, copy, create, moving_average
+from runner.scenario import apply_gradients, call, check_decay, copy, create, moving_average
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState
 
 
@@ -56,8 +56,12 @@ class GAN:
         for name in ("latent_size", "critic_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is less than 1")
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise ValueError(f"ema: {self.ema} is no decay, from 0 to less than 1")
+        check_decay(self.ema)
+
+    @property
+    def weights(self) -> str:
+        """Which of the generator's weights sample and are judged."""
+        return "raw" if self.ema is None else "average"
 
     @property
     def batches_per_step(self) -> int:
@@ -157,12 +161,6 @@ class GAN:
 
     def evaluate(self, key: Key, state: GANState, batch: Batch) -> Metrics:
         """Gives the logits of held-out and of generated x, and both players' losses, each [B]."""
-        x = {"real": batch["x"], "fake": self.sample(key, state, len(batch["x"]))}
-        real, fake = (
-            call(self.discriminator, state.discriminator, None, x[of], is_training=False)[0] for of in x
-        )
-        losses = {
-            "discriminator_loss": self.loss.discriminator(real, fake),
-            "generator_loss": self.loss.generator(fake),
-        }
-        return losses | {"real_logit": real, "fake_logit": fake}
+        sides = batch["x"], self.sample(key, state, len(batch["x"]))
+        logits = [call(self.discriminator, state.discriminator, None, x, is_training=False)[0] for x in sides]
+        return self.loss.judge(*logits)

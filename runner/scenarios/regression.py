@@ -81,9 +81,13 @@ class Regression:
 
     def evaluate(self, key: Key, state: RegressionState, batch: Batch) -> Metrics:
         """Gives loss, absolute and squared error, and the moments of y about the training mean, each [B]."""
-        prediction, y = self.predict(state, batch["x"]), batch["y"]
-        loss = self.loss(state.targets.standardize(prediction), state.targets.standardize(y))
-        error, deviation = prediction - y, y - jnp.broadcast_to(state.centre, y.shape)
+        return self.judge(state, self.predict(state, batch["x"]), batch)
+
+    def judge(self, state: RegressionState, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Judges predictions `[B, ...]`, in y's own units."""
+        y = batch["y"]
+        loss = self.loss(state.targets.standardize(outputs), state.targets.standardize(y))
+        error, deviation = outputs - y, y - jnp.broadcast_to(state.centre, y.shape)
         values = {"loss": loss, "mae": jnp.abs(error), "squared_error": error**2}
         moments = {"deviation": deviation, "squared_deviation": deviation**2}
         return {name: per_example(value) for name, value in (values | moments).items()}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import Statistics, apply_gradients, call, create, per_example
+from runner.scenario import Statistics, apply_gradients, call, create, mean_of_logits, per_example
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 LARGEST_CONFUSION = (
@@ -79,13 +79,18 @@ class Supervised:
         net, inputs = state
         return call(self.net, net, None, inputs.standardize(x), is_training=False)[0]
 
+    combine = staticmethod(mean_of_logits)
+
     def evaluate(self, key: Key, state: SupervisedState, batch: Batch) -> Metrics:
         """Gives loss [B], accuracy [B] and, of up to 100 classes, confusion [B, classes (true), classes (given)]."""
-        logits, y = self.predict(state, batch["x"]), batch["y"]
-        metrics = {"loss": per_example(self.loss(logits, y)), "accuracy": _correct(logits, y)}
-        classes = logits.shape[-1]
+        return self.judge(state, self.predict(state, batch["x"]), batch)
+
+    def judge(self, state: SupervisedState, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Judges logits `[B, classes]`."""
+        y, classes = batch["y"], outputs.shape[-1]
+        metrics = {"loss": per_example(self.loss(outputs, y)), "accuracy": _correct(outputs, y)}
         if classes <= LARGEST_CONFUSION:
-            true, given = jax.nn.one_hot(y, classes), jax.nn.one_hot(logits.argmax(-1), classes)
+            true, given = jax.nn.one_hot(y, classes), jax.nn.one_hot(outputs.argmax(-1), classes)
             metrics["confusion"] = true[:, :, None] * given[:, None, :]
         return metrics
 

@@ -1,0 +1,5 @@
+"""Worlds to act in, as pure functions over a state, so that they run in the compiled step."""
+
+from runner.environments.cartpole import CartPole
+
+__all__ = ["CartPole"]

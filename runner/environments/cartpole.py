@@ -1,0 +1,94 @@
+"""A pole to be balanced on a cart."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from runner.types import Key
+
+
+class CartPoleState(NamedTuple):
+    """Where cart and pole are, and for how long."""
+
+    position: jax.Array  # of the cart, in metres
+    velocity: jax.Array
+    angle: jax.Array  # of the pole from upright, in radians
+    angular_velocity: jax.Array
+    steps: jax.Array  # int32
+
+
+@dataclasses.dataclass(frozen=True)
+class CartPole:
+    """Pushes a cart left or right so that the pole on it does not fall; each step that it stands is worth 1.
+
+    It satisfies `runner.types.Environment`.
+
+    Source: Barto, Sutton and Anderson 1983, with the numbers, the Euler steps of 0.02 s and the limits (12 degrees,
+    2.4 m, 500 steps) of Gymnasium's CartPole-v1.
+
+    Attributes:
+        gravity: in m/s^2.
+        cart_mass: in kg.
+        pole_mass: in kg.
+        pole_length: half of the pole's length, in m.
+        force: of a push, in N.
+        max_steps: after which an episode is cut off.
+    """
+
+    gravity: float = 9.8
+    cart_mass: float = 1.0
+    pole_mass: float = 0.1
+    pole_length: float = 0.5
+    force: float = 10.0
+    max_steps: int = 500
+
+    def __post_init__(self):
+        if self.max_steps < 1:
+            raise ValueError(f"max_steps: {self.max_steps} is less than 1")
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Position, velocity, angle, angular velocity."""
+        return (4,)
+
+    @property
+    def actions(self) -> int:
+        """Left and right."""
+        return 2
+
+    def reset(self, key: Key) -> CartPoleState:
+        """Begins an episode nearly at rest, and nearly upright."""
+        position, velocity, angle, angular_velocity = jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)
+        return CartPoleState(position, velocity, angle, angular_velocity, jnp.zeros((), jnp.int32))
+
+    def observe(self, state: CartPoleState) -> jax.Array:
+        """Gives what can be seen of a state: [4]."""
+        return jnp.stack(state[:4])
+
+    def step(self, key: Key, state: CartPoleState, action: jax.Array):
+        """Pushes the cart; nothing is left to chance.
+
+        Returns:
+            The next state, the reward, whether the pole fell or the cart left (terminated), and whether the time is up
+            (truncated).
+        """
+        position, velocity, angle, angular_velocity, steps = state
+        push = jnp.where(action == 1, self.force, -self.force)
+        mass, moment = self.cart_mass + self.pole_mass, self.pole_mass * self.pole_length
+        sine, cosine = jnp.sin(angle), jnp.cos(angle)
+        pull = (push + moment * angular_velocity**2 * sine) / mass
+        lever = self.pole_length * (4 / 3 - self.pole_mass * cosine**2 / mass)
+        angular_acceleration = (self.gravity * sine - cosine * pull) / lever
+        acceleration = pull - moment * angular_acceleration * cosine / mass
+        moved = CartPoleState(
+            position + 0.02 * velocity,
+            velocity + 0.02 * acceleration,
+            angle + 0.02 * angular_velocity,
+            angular_velocity + 0.02 * angular_acceleration,
+            steps + 1,
+        )
+        terminated = (jnp.abs(moved.position) > 2.4) | (jnp.abs(moved.angle) > math.radians(12))
+        return moved, jnp.ones(()), terminated, moved.steps >= self.max_steps

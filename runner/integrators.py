@@ -1,0 +1,42 @@
+"""Explicit Runge-Kutta steps for ordinary differential equations over any pytree."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Integrator(NamedTuple):
+    """An explicit Runge-Kutta method by its Butcher tableau, for fields that do not name the time.
+
+    Source: Hairer, Nørsett and Wanner 1993, "Solving Ordinary Differential Equations I", section II.1.
+    """
+
+    stages: tuple[tuple[float, ...], ...]  # of each stage but the first, the weights of the slopes before it
+    weights: tuple[float, ...]  # of all slopes, in the step itself
+
+    def step(self, field: Callable[[Any], Any], y: Any, slope: Any, size: Any) -> Any:
+        """Moves y along dy/dt = field(y) by time `size`.
+
+        Args:
+            field: gives slopes in the structure of y.
+            y: where the step starts.
+            slope: field(y), which the caller has, and may have other uses for.
+            size: of the step; a number.
+        """
+        slopes = [slope]
+
+        def move(weights):
+            change = lambda value, *slopes: (
+                value + size * sum(w * s for w, s in zip(weights, slopes, strict=True))
+            )
+            return jax.tree.map(change, y, *slopes)
+
+        for weights in self.stages:
+            slopes.append(field(move(weights)))
+        return move(self.weights)
+
+
+euler = Integrator((), (1.0,))
+heun = Integrator(((1.0,),), (0.5, 0.5))
+rk4 = Integrator(((0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6))

@@ -1,0 +1,15 @@
+"""How a decoder's outputs make a distribution of the data."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from runner.types import Likelihood
+
+
+def _half_squared_error(outputs: jax.Array, x: jax.Array) -> jax.Array:
+    return optax.losses.l2_loss(outputs, x) + 0.5 * jnp.log(2 * jnp.pi)
+
+
+bernoulli = Likelihood(optax.losses.sigmoid_binary_cross_entropy, jax.nn.sigmoid, (0.0, 1.0))
+gaussian = Likelihood(_half_squared_error, lambda outputs: outputs, None)

@@ -1,0 +1,141 @@
+"""The language model: one net foretells each next token of a text."""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from runner.scenario import apply_gradients, call, create, mean_of_logits, per_example
+from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+
+
+class LanguageModelState(NamedTuple):
+    """All that one step hands to the next."""
+
+    net: TrainState
+    entropy: Any  # of one more token, in nats, or None where it is not known
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModel:
+    """Trains a causal net on windows of tokens (Bengio et al. 2003; the net may be a transformer).
+
+    Attributes:
+        net: tokens [B, T] -> logits of the next token at each place [B, T, V].
+        optimizer: of the net.
+        loss: logits [B, T, V], next tokens [B, T] -> values [B, T], as cross entropy with integer labels, in nats.
+        context: T, the most tokens that the net sees at once, in training and in writing.
+        burn_in: places at the start of a window, which have little to see, that evaluation leaves out.
+        length: tokens of a sample, unless it says otherwise.
+        temperature: of a sample, unless it says otherwise; below 1 the likely tokens become more so.
+    """
+
+    net: Any
+    optimizer: Optimizer
+    loss: Loss
+    context: int
+    burn_in: int = 0
+    length: int = 200
+    temperature: float = 1.0
+
+    def __post_init__(self):
+        if not callable(self.loss):
+            raise ValueError(
+                "loss: LanguageModel needs a function of outputs and targets, such as cross_entropy"
+            )
+        if not 0 <= self.burn_in < self.context:
+            raise ValueError(
+                f"burn_in: {self.burn_in} of a context of {self.context} leave nothing; need 0 or more"
+            )
+        _check_sample(self.length, self.temperature)
+
+    def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
+        """Gives the net one logit for each token of the vocabulary.
+
+        Raises:
+            ValueError: the data is no text, or its windows are not the context.
+        """
+        if not spec.vocabulary:
+            raise ValueError("the data has no vocabulary: take dataset=text or dataset=markov")
+        if spec.shape("x") != (self.context,):
+            raise ValueError(f"x has shape {spec.shape('x')}; scenario.context is {self.context}")
+        return {"net": (len(spec.vocabulary),)}
+
+    def init(self, key: Key, spec: Spec) -> LanguageModelState:
+        """Makes the first state."""
+        entropy = None if spec.entropy is None else jnp.asarray(spec.entropy, jnp.float32)
+        return LanguageModelState(create(self.net, self.optimizer, key, spec.example(1)["x"]), entropy)
+
+    def step(self, key: Key, state: LanguageModelState, batch: Batch) -> tuple[LanguageModelState, Metrics]:
+        """Makes one update by the gradient of the mean loss over all places."""
+
+        def loss(params):
+            net = state.net._replace(params=params)
+            logits, net_state = call(self.net, net, key, batch["x"], is_training=True)
+            return per_example(self.loss(logits, batch["y"])).mean(), net_state
+
+        (value, net_state), grads = jax.value_and_grad(loss, has_aux=True)(state.net.params)
+        net = apply_gradients(self.optimizer, state.net, grads, net_state)
+        return state._replace(net=net), {"loss": value}
+
+    def predict(self, state: LanguageModelState, x: jax.Array) -> jax.Array:
+        """Gives logits of the next tokens `[B, T, V]`."""
+        return call(self.net, state.net, None, x, is_training=False)[0]
+
+    combine = staticmethod(mean_of_logits)
+
+    def evaluate(self, key: Key, state: LanguageModelState, batch: Batch) -> Metrics:
+        """Gives the loss after the burn-in, how much it exceeds a known entropy, and the accuracy, each [B]."""
+        return self.judge(state, self.predict(state, batch["x"]), batch)
+
+    def judge(self, state: LanguageModelState, outputs: jax.Array, batch: Batch) -> Metrics:
+        """Judges logits `[B, T, V]`."""
+        logits, y = outputs[:, self.burn_in :], batch["y"][:, self.burn_in :]
+        metrics = {"loss": per_example(self.loss(logits, y)), "accuracy": per_example(logits.argmax(-1) == y)}
+        return metrics if state.entropy is None else metrics | {"excess": metrics["loss"] - state.entropy}
+
+    def summarize(self, means: Metrics) -> Metrics:
+        """Makes the perplexity, exp of the mean loss over all tokens."""
+        return means | {"perplexity": math.e ** means["loss"]}
+
+    def sample(
+        self,
+        key: Key,
+        state: LanguageModelState,
+        n: int,
+        length: int | None = None,
+        temperature: float | None = None,
+        prompt: tuple[int, ...] | None = None,
+    ) -> jax.Array:
+        """Writes `length` tokens after those of the prompt: `[n, P + length]`; without one, the first is drawn evenly.
+
+        Raises:
+            ValueError: a length below 1, or a temperature that is not above 0.
+        """
+        length = self.length if length is None else length
+        _check_sample(length, 1.0 if temperature is None else temperature)
+        temperature = self.temperature if temperature is None else temperature
+        prompt = () if prompt is None else prompt
+
+        def write(carry, key):
+            window, count = carry  # tokens [n, context], of which the first `count` are written
+            logits = self.predict(state, window)[:, jnp.maximum(count - 1, 0)]
+            token = jax.random.categorical(key, jnp.where(count > 0, logits / temperature, 0.0))
+            window = jnp.where(count < self.context, window, jnp.roll(window, -1, axis=1))
+            count = jnp.minimum(count + 1, self.context)
+            return (window.at[:, count - 1].set(token), count), token
+
+        seen = jnp.array(prompt[-self.context :], jnp.int32)
+        window = jnp.zeros((n, self.context), jnp.int32).at[:, : len(seen)].set(seen[None])
+        _, tokens = jax.lax.scan(write, (window, jnp.int32(len(seen))), jax.random.split(key, length))
+        given = jnp.broadcast_to(jnp.array(prompt, jnp.int32)[None], (n, len(prompt)))
+        return jnp.concatenate([given, tokens.T], axis=1)
+
+
+def _check_sample(length: int, temperature: float) -> None:
+    if length < 1:
+        raise ValueError(f"length: {length} is less than 1")
+    if not temperature > 0:
+        raise ValueError(f"temperature: {temperature} is not above 0")

@@ -1,0 +1,128 @@
+"""The variational autoencoder: codes are distributions near the standard normal, so new x can be drawn."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from runner.scenario import Statistics, apply_gradients, call, create
+from runner.types import Batch, Key, Likelihood, Metrics, Optimizer, Spec, TrainState
+
+
+class VAEState(NamedTuple):
+    """All that one step hands to the next."""
+
+    encoder: TrainState
+    decoder: TrainState
+    inputs: Statistics  # of x
+
+
+@dataclasses.dataclass(frozen=True)
+class VAE:
+    """Trains an encoder and a decoder by the evidence lower bound, with one latent drawn for each x.
+
+    Source: Kingma and Welling 2014, equation 10; `beta` after Higgins et al. 2017.
+
+    Attributes:
+        encoder: x [B, ...] -> mean and log variance of the latents [B, 2 * latent_size].
+        decoder: latents [B, latent_size] -> outputs in the shape of x [B, ...].
+        optimizer: of each of the nets, by itself.
+        loss: the likelihood of x that the outputs stand for, such as bernoulli, for x in [0, 1], or gaussian.
+        latent_size: of the latents.
+        beta: weight of the divergence from the standard normal.
+        standardize: whether x is standardised by the training rows' statistics, which the state keeps.
+    """
+
+    encoder: Any
+    decoder: Any
+    optimizer: Optimizer
+    loss: Likelihood
+    latent_size: int
+    beta: float = 1.0
+    standardize: bool = False
+
+    def __post_init__(self):
+        if not hasattr(self.loss, "negative_log"):
+            raise ValueError("loss: VAE needs a likelihood, such as bernoulli")
+        if self.loss.bounds and self.standardize:
+            raise ValueError(
+                f"standardize: standardised x leave the bounds {self.loss.bounds} of the loss; set false"
+            )
+        if self.latent_size < 1:
+            raise ValueError(f"latent_size: {self.latent_size} is less than 1")
+
+    def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
+        """Gives the encoder two numbers for each latent, the decoder the data's shape.
+
+        Raises:
+            ValueError: the data is outside the likelihood's bounds.
+        """
+        low, high = self.loss.bounds or (-jnp.inf, jnp.inf)
+        mean = spec.mean.get("x", jnp.zeros(()))
+        if (mean < low).any() or (mean > high).any():
+            raise ValueError(
+                f"the mean of x is outside {low} to {high}, which the loss needs: take loss=gaussian,"
+                " with scenario.standardize=true"
+            )
+        return {"encoder": (2 * self.latent_size,), "decoder": spec.shape("x")}
+
+    def init(self, key: Key, spec: Spec) -> VAEState:
+        """Makes the first state."""
+        encoder_key, decoder_key = jax.random.split(key)
+        encoder = create(self.encoder, self.optimizer, encoder_key, spec.example(1)["x"])
+        decoder = create(self.decoder, self.optimizer, decoder_key, jnp.zeros((1, self.latent_size)))
+        return VAEState(encoder, decoder, Statistics.of(spec, "x", self.standardize))
+
+    def step(self, key: Key, state: VAEState, batch: Batch) -> tuple[VAEState, Metrics]:
+        """Makes one update of both nets by the gradient of the mean negative bound."""
+        encoder, decoder, inputs = state
+
+        def loss(params):
+            players = encoder._replace(params=params[0]), decoder._replace(params=params[1])
+            values, net_states = self._bound(key, VAEState(*players, inputs), batch["x"], is_training=True)
+            metrics = {name: value.mean() for name, value in values.items()}
+            return metrics["loss"], (metrics, net_states)
+
+        grads, (metrics, net_states) = jax.grad(loss, has_aux=True)((encoder.params, decoder.params))
+        encoder = apply_gradients(self.optimizer, encoder, grads[0], net_states[0])
+        decoder = apply_gradients(self.optimizer, decoder, grads[1], net_states[1])
+        return VAEState(encoder, decoder, inputs), metrics
+
+    def evaluate(self, key: Key, state: VAEState, batch: Batch) -> Metrics:
+        """Gives the negative bound and its two parts, in nats, each [B]."""
+        return self._bound(key, state, batch["x"], is_training=False)[0]
+
+    def _bound(self, key: Key, state: VAEState, x: jax.Array, is_training: bool):
+        encoder_key, decoder_key, latent_key = jax.random.split(key, 3)
+        mean, log_variance, encoder_state = self._encode(encoder_key, state, x, is_training)
+        latents = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(latent_key, mean.shape)
+        outputs, decoder_state = call(
+            self.decoder, state.decoder, decoder_key, latents, is_training=is_training
+        )
+        nats = self.loss.negative_log(outputs, state.inputs.standardize(x))
+        reconstruction = nats.reshape(len(x), -1).sum(1)
+        divergence = 0.5 * (jnp.square(mean) + jnp.exp(log_variance) - 1 - log_variance).sum(1)
+        metrics = {"loss": reconstruction + self.beta * divergence, "reconstruction": reconstruction}
+        return metrics | {"divergence": divergence}, (encoder_state, decoder_state)
+
+    def _encode(self, key: Key | None, state: VAEState, x: jax.Array, is_training: bool):
+        x = state.inputs.standardize(x)
+        outputs, net_state = call(self.encoder, state.encoder, key, x, is_training=is_training)
+        return *jnp.split(outputs, 2, axis=-1), net_state
+
+    def features(self, state: VAEState, x: jax.Array) -> jax.Array:
+        """Gives the means of the latents `[B, latent_size]`."""
+        return self._encode(None, state, x, is_training=False)[0]
+
+    def reconstruct(self, state: VAEState, x: jax.Array) -> jax.Array:
+        """Gives x again, `[B, ...]`, from the means of its latents."""
+        return self._decode(state, self.features(state, x))
+
+    def sample(self, key: Key, state: VAEState, n: int) -> jax.Array:
+        """Draws latents and gives the means of their x `[n, ...]`."""
+        return self._decode(state, jax.random.normal(key, (n, self.latent_size)))
+
+    def _decode(self, state: VAEState, latents: jax.Array) -> jax.Array:
+        outputs, _ = call(self.decoder, state.decoder, None, latents, is_training=False)
+        return state.inputs.restore(self.loss.mean(outputs))
