@@ -67,7 +67,16 @@ def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
         optimizer = getattr(scenario, name)
         if hasattr(optimizer, "updates_per_step"):
             finished[name] = dataclasses.replace(optimizer, updates_per_step=count)
-    return dataclasses.replace(scenario, **finished)
+    return _wrapped(config, dataclasses.replace(scenario, **finished))
+
+
+def _wrapped(config: Mapping, scenario: Any) -> Any:
+    """Holds parts of a scenario still, and makes an ensemble of it, where either is asked for."""
+    from runner.scenarios import Ensemble, Frozen
+
+    if config["freeze"]:
+        scenario = Frozen(scenario, tuple(config["freeze"]))
+    return scenario if config["ensemble"] is None else Ensemble(scenario, config["ensemble"])
 
 
 def _make(node: Any, raw: Any, path: str) -> Any:

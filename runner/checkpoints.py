@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from runner.scenario import named_leaves
 from runner.types import Metrics
 
 
@@ -133,14 +134,8 @@ def _refuse_misfit(template: Any, saved: Any) -> None:
 
 
 def _leaves(tree: Any) -> dict[str, str]:
-    leaves = {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    leaves = named_leaves(tree)
     for name, leaf in leaves.items():
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # Orbax's metadata tells the key's words
             leaves[name] = jax.eval_shape(jax.random.key_data, leaf)
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in leaves.items()}
-
-
-def _name(path: tuple) -> str:
-    return ".".join(
-        str(getattr(entry, "name", getattr(entry, "key", getattr(entry, "idx", entry)))) for entry in path
-    )

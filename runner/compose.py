@@ -21,6 +21,18 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.signatures import Missing, Signature, is_number, needed, signature
 
 LARGEST_SEED = 2**32 - 1
+OFF = type(None)
+NAMES = ((str, list, OFF), "a name, a list of names or null")
+TOP = {
+    "seed": ((int,), "a whole number"),
+    "steps": ((int,), "a whole number"),
+    "one_batch": ((bool,), "true or false"),
+    "ensemble": ((int, OFF), "a whole number or null"),
+    "init_from": ((str, OFF), "a run's directory or null"),
+    "init_step": ((int, OFF), "a whole number or null"),
+    "init_names": NAMES,
+    "freeze": NAMES,
+}
 
 
 class ConfigError(ValueError):
@@ -245,17 +257,20 @@ def check(config: dict, known: set[str]) -> dict:
     for key in config:
         if key not in known:
             raise ConfigError(f"unknown setting {key}{_near(key, sorted(known))}")
-    for key, kind, words in (
-        ("seed", int, "a whole number"),
-        ("steps", int, "a whole number"),
-        ("one_batch", bool, "true or false"),
-    ):
-        if type(config[key]) is not kind:
+    for key, (kinds, words) in TOP.items():
+        if type(config[key]) not in kinds:
             raise ConfigError(f"{key}: {config[key]!r} is not {words}")
     if not 0 <= config["seed"] <= LARGEST_SEED:
         raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
-    if config["steps"] < 1:
-        raise ConfigError(f"steps: {config['steps']} is less than 1")
+    for key in ("steps", "ensemble"):
+        if config[key] is not None and config[key] < 1:
+            raise ConfigError(f"{key}: {config[key]} is less than 1")
+    for key in ("init_step", "init_names"):
+        if config[key] is not None and config["init_from"] is None:
+            raise ConfigError(f"{key}: says what to take of a run; name the run by init_from=RUN")
+    for key in ("init_names", "freeze"):
+        if isinstance(config[key], str):
+            config = config | {key: [config[key]]}
     return {key: _checked(value, key, config) for key, value in config.items()}
 
 

@@ -1,8 +1,9 @@
 """Time: how far a run goes, what is seen of it and what is kept. The scenario knows nothing of it."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -74,6 +75,7 @@ class Loop:
         evaluator: Any = None,
         checkpoints: Any = None,
         writers: Sequence[Any] = (),
+        warm_start: Callable[[Any], Any] | None = None,
     ) -> Any:
         """Trains, from the newest checkpoint where there is one, and gives the last state.
 
@@ -83,6 +85,7 @@ class Loop:
             key: the run's root key; equal keys give equal bits.
             evaluator: judges the validation split: `(key, scenario, state, source) -> metrics, figures`.
             checkpoints: keeps states: `restore(template)`, `save(step, state, extra, value)`.
+            warm_start: changes the first state, which is then judged before any step; a resumed run has no use for it.
             writers: each gets `write(step, metrics, figures)` at the end of each stretch, empty where nothing is due.
 
         Raises:
@@ -96,6 +99,10 @@ class Loop:
         self.refuse_unknown_best(evaluator and evaluator.names(scenario, template, validation))
         found = checkpoints.restore(template) if checkpoints is not None else None
         step, state, extra = found or (0, program.init(), {})
+        judge = functools.partial(self._judge, evaluator, keys, scenario, validation)
+        if warm_start is not None and found is None:
+            state = program.place(warm_start(state))
+            _write(writers, 0, *judge(state, 0))
         record, best = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ()))
         fused = self._fuses(program, state, step, extra.get("fused"))
         check = refuse_not_finite if self.check_state else None
@@ -110,10 +117,10 @@ class Loop:
                 for at in sorted(records):
                     _write(writers, at, records[at])
             step = end
-            if evaluator is not None and self._due(step, self.evaluate_every):
-                judged, figures = evaluator(keys.evaluate_at(step), scenario, state, validation)
-                metrics |= {f"validation/{name}": number for name, number in judged.items()}
-                value = judged.get(self.best)
+            if self._due(step, self.evaluate_every):
+                judged, figures = judge(state, step)
+                metrics |= judged
+                value = judged.get(f"validation/{self.best}")
                 best = best if value is None else best.after(step, value, self.mode)
             _write(writers, step, metrics, figures)
             if checkpoints is not None and (
@@ -122,6 +129,12 @@ class Loop:
                 refuse_not_finite(step, state)
                 checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
         return state
+
+    def _judge(self, evaluator: Any, keys: Keys, scenario: Any, source: Any, state: Any, step: int) -> tuple:
+        if evaluator is None:
+            return {}, {}
+        judged, figures = evaluator(keys.evaluate_at(step), scenario, state, source)
+        return {f"validation/{name}": number for name, number in judged.items()}, figures
 
     def _stops(self, best: Best) -> bool:
         return self.patience is not None and best.misses >= self.patience
@@ -155,9 +168,13 @@ def _write(writers: Sequence[Any], step: int, metrics: Metrics, figures: Any = N
 
 def _rates(scenario: Any, step: int) -> Metrics:
     """Gives the learning rate of the last update of `step` steps, of each optimizer that has one to tell."""
-    parts = {field.name: getattr(scenario, field.name) for field in dataclasses.fields(scenario)}
-    return {
-        f"learning_rate/{name}": float(part.rate(step * part.updates_per_step - 1))
-        for name, part in parts.items()
-        if hasattr(part, "rate")
-    }
+    rates = {}
+    for field in dataclasses.fields(scenario):
+        part = getattr(scenario, field.name)
+        if hasattr(part, "rate"):
+            rates[f"learning_rate/{field.name}"] = float(part.rate(step * part.updates_per_step - 1))
+        elif hasattr(part, "step") and dataclasses.is_dataclass(
+            part
+        ):  # a scenario in another, as in an ensemble
+            rates |= _rates(part, step)
+    return rates

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from runner.scenario import named_leaves
 from runner.types import Mean, Metrics
 
 
@@ -87,9 +88,8 @@ def refuse_not_finite(step: int, state: Any) -> None:
         NotFinite: names the first leaf that holds a number that is not finite.
     """
     if not _all_finite(state):
-        for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        for name, leaf in named_leaves(state).items():
             if not _all_finite(leaf):
-                name = jax.tree_util.keystr(path, simple=True, separator=".")
                 raise NotFinite(f"{name} of the state is not finite after step {step}")
 
 

@@ -17,6 +17,40 @@ from runner.types import Figures, Metrics, Spec
 SPLITS = ("train", "validation", "test")
 
 
+def features(run: str, step: int | None = None) -> "Features":
+    """Gives what a run's net makes of x, to compare sets of x by.
+
+    Args:
+        run: its directory.
+        step: of the checkpoint; the best where none is named.
+
+    Raises:
+        ValueError: it holds no run, or one that neither encodes nor predicts.
+    """
+    opened = open_run(run)
+    if not hasattr(opened.scenario, "features"):
+        opened.require("predict")
+    return Features(opened, opened.step(step))
+
+
+class Features:
+    """The features of a run: an autoencoder's codes, or else what the scenario predicts, such as logits.
+
+    Attributes:
+        shape: of each x.
+    """
+
+    def __init__(self, run: "Run", step: int):
+        self._scenario, self._state = run.scenario, run.state(step)
+        self.shape = run.spec.shape("x")
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Gives features `[N, F]` of x `[N, ...]`."""
+        ability = "features" if hasattr(self._scenario, "features") else "predict"
+        found = np.asarray(_ask(ability, *split(self._scenario), self._state, x))
+        return found.reshape(len(x), -1)
+
+
 def open_run(path: str | Path) -> "Run":
     """Opens a run directory, from anywhere.
 
@@ -92,14 +126,36 @@ class Run:
         if not hasattr(self.scenario, method):
             raise ValueError(f"{self.path}: its scenario, {type(self.scenario).__name__}, cannot {method}")
 
-    def sample(self, n: int = 64, step: int | None = None, seed: int = 0) -> np.ndarray:
+    def sample(self, n: int = 64, step: int | None = None, seed: int = 0, **settings: Any) -> np.ndarray:
         """Draws `[n, ...]`; equal seeds give equal samples.
 
+        Args:
+            n: how many.
+            step: of the checkpoint; the best where none is named.
+            seed: of what is drawn.
+            settings: the scenario's own, such as `diffusion_steps` or `temperature`; a `prompt` may be a text.
+
         Raises:
-            ValueError: the scenario does not generate.
+            ValueError: the scenario does not generate, has no such setting or refuses it.
         """
         self.require("sample")
-        return np.asarray(_sample(*split(self.scenario), jax.random.key(seed), self.state(step), n))
+        if isinstance(settings.get("prompt"), str):
+            settings["prompt"] = self._tokens(settings["prompt"])
+        arguments = (jax.random.key(seed), self.state(step), n, tuple(settings.items()))
+        try:
+            return np.asarray(_sample(*split(self.scenario), *arguments))
+        except TypeError as error:
+            raise ValueError(f"{type(self.scenario).__name__} cannot sample so: {error}") from error
+
+    def texts(self, tokens: np.ndarray) -> list[str]:
+        """Spells tokens `[n, length]`."""
+        return ["".join(self.spec.vocabulary[token] for token in row) for row in tokens]
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        unknown = sorted(set(text) - set(self.spec.vocabulary))
+        if unknown:
+            raise ValueError(f"prompt: {unknown[0]!r} is not in the vocabulary of this run")
+        return tuple(self.spec.vocabulary.index(character) for character in text)
 
     def predict(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
         """Gives outputs `[B, ...]` for inputs `[B, ...]`.
@@ -112,14 +168,14 @@ class Run:
             raise ValueError(
                 f"x: each has shape {x.shape[1:]}; the net of this run takes {self.spec.shape('x')}"
             )
-        return np.asarray(_predict(*split(self.scenario), self.state(step), x))
+        return np.asarray(_ask("predict", *split(self.scenario), self.state(step), x))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4))
-def _sample(rest: Any, numbers: tuple, key: Any, state: Any, n: int):
-    return join(rest, numbers).sample(key, state, n)
+@functools.partial(jax.jit, static_argnums=(0, 4, 5))
+def _sample(rest: Any, numbers: tuple, key: Any, state: Any, n: int, settings: tuple):
+    return join(rest, numbers).sample(key, state, n, **dict(settings))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _predict(rest: Any, numbers: tuple, state: Any, x: Any):
-    return join(rest, numbers).predict(state, x)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _ask(ability: str, rest: Any, numbers: tuple, state: Any, x: Any):
+    return getattr(join(rest, numbers), ability)(state, x)

@@ -1,6 +1,7 @@
 """The protocol of a training algorithm, and what its implementations share."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
@@ -18,10 +19,17 @@ class Scenario(Protocol[State]):
     It knows nothing of files, clocks or command lines. Its numbers are its dataclass's fields, its parts (nets,
     optimizers, losses) are injected. All methods are traced: no Python number of the state, no global key.
 
-    Where it can, it has more: `sample(key, state, n) -> x [n, ...]`; `predict(state, x) -> outputs [B, ...]`;
-    `summarize(means) -> Metrics` for what is not a mean; `batches_per_step`, when one step takes several batches
-    (leaves `[n, B, ...]`); `output_shapes(spec) -> {field: shape}`, from which unfinished nets are finished;
-    `updates_per_step() -> {field: n}`, where a step updates a slot's optimizer more than once.
+    Where it can, it has more:
+
+        sample(key, state, n, ...) -> x [n, ...]    with settings of its own at the end
+        predict(state, x) -> outputs [B, ...]       and judge(state, outputs, batch) -> Metrics, by which it is judged
+        combine(outputs [K, B, ...]) -> outputs     where the mean of predictions is not that of their outputs
+        reconstruct(state, x) -> x                  features(state, x) -> [B, F]
+        summarize(means) -> Metrics                 makes what is no mean of them
+        batches_per_step                            when one step takes several batches: leaves [n, B, ...]
+        output_shapes(spec) -> {field: shape}       from which unfinished nets are finished
+        updates_per_step() -> {field: n}            where a step updates a slot's optimizer more than once
+        weights                                     "average", where not the raw weights sample and are judged
     """
 
     def init(self, key: Key, spec: Spec) -> State:
@@ -97,6 +105,11 @@ def per_example(values: jax.Array) -> jax.Array:
     return values.reshape(len(values), -1).mean(1)
 
 
+def mean_of_logits(logits: jax.Array) -> jax.Array:
+    """Gives the logits `[..., C]` of the mean of several distributions, whose logits are `[K, ..., C]`."""
+    return jax.nn.logsumexp(jax.nn.log_softmax(logits), axis=0) - jnp.log(len(logits))
+
+
 class Statistics(NamedTuple):
     """Mean and standard deviation of the training rows, kept in a state so that it needs no data to predict."""
 
@@ -109,6 +122,10 @@ class Statistics(NamedTuple):
         if on and name in spec.mean:
             return cls(jnp.asarray(spec.mean[name]), jnp.asarray(spec.std[name]))
         return cls(jnp.zeros(()), jnp.ones(()))
+
+    def over(self, shape: tuple[int, ...]) -> "Statistics":
+        """Repeats the statistics over the shape of one example."""
+        return Statistics(*(jnp.broadcast_to(values, shape) for values in self))
 
     def standardize(self, values: jax.Array) -> jax.Array:
         """Gives floating values mean zero and deviation one; leaves whole numbers as they are."""
@@ -126,9 +143,40 @@ class Statistics(NamedTuple):
         return jnp.broadcast_to(self.mean, values.shape), jnp.broadcast_to(self.std, values.shape)
 
 
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Gives every leaf of a state by its name, such as `net.params.mlp/linear.w`."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def begins(name: str, prefixes: Sequence[str]) -> bool:
+    """Tells whether a name is one of the prefixes, or goes on after one with a point or a slash."""
+    return any(name == prefix or name.startswith((f"{prefix}.", f"{prefix}/")) for prefix in prefixes)
+
+
+def refuse_unknown_names(setting: str, prefixes: Sequence[str], tree: Any) -> None:
+    """Raises ValueError where no leaf's name begins with one of the prefixes."""
+    known = list(named_leaves(tree))
+    for prefix in prefixes:
+        if not any(begins(name, [prefix]) for name in known):
+            raise ValueError(f"{setting}: nothing is named {prefix}; there are {listed(known)}")
+
+
+def listed(names: Sequence[str], shown: int = 8) -> str:
+    """Lists names for a message, and counts those that would be too many."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
 def copy(tree: Any) -> Any:
     """Copies every leaf, so that two trees of one state share no buffer and both can be donated."""
     return jax.tree.map(jnp.copy, tree)
+
+
+def check_decay(ema: float | None) -> None:
+    """Raises ValueError where the decay of a moving average is outside [0, 1)."""
+    if ema is not None and not 0 <= ema < 1:
+        raise ValueError(f"ema: {ema} is no decay, from 0 to less than 1")
 
 
 def moving_average(average: Params, params: Params, decay: float, step: jax.Array) -> Params:

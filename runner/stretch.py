@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from runner.numbers import join, split
+from runner.scenario import named_leaves
 from runner.types import Key, Metrics, Source, Spec
 
 CAPACITY = 128  # steps in the longest stretch; the length itself is dynamic, so there is one compile
@@ -55,10 +56,11 @@ class Program:
         self.batches = getattr(scenario, "batches_per_step", None)
         self.mesh = _mesh(devices, source.batch_size)
         self.keys, self.spec = keys, source.spec
-        self.feed, self.source = source.feed, self._place(source)
+        self.feed, self.source = source.feed, self.place(source)
         self._length, self._read, self._taken = 1, 0.0, (-1, 0, None)
 
-    def _place(self, tree: Any) -> Any:
+    def place(self, tree: Any) -> Any:
+        """Puts arrays where the steps want them: on each of the devices that share the batches."""
         return tree if self.mesh is None else jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
 
     def template(self) -> Any:
@@ -94,7 +96,7 @@ class Program:
 
     def init(self) -> Any:
         """Makes the first state."""
-        return self._place(_initialize(self.rest, self.numbers, self.keys.init, self.spec))
+        return self.place(_initialize(self.rest, self.numbers, self.keys.init, self.spec))
 
     def has_native_convolutions(self, state: Any, step: int) -> bool:
         """Tells whether the traced steps, from `step` on, hold one; the trace is what is compiled later."""
@@ -103,7 +105,7 @@ class Program:
 
     def _arguments(self, state, step: int, length: int) -> tuple:
         pad = lambda rows: np.concatenate([rows, np.zeros((CAPACITY - length, *rows.shape[1:]), rows.dtype)])
-        feed = self._place(jax.tree.map(pad, self._take(step, length)))
+        feed = self.place(jax.tree.map(pad, self._take(step, length)))
         return (
             self.rest,
             self.mesh,
@@ -149,7 +151,7 @@ class Program:
     def _unfused(self, state: Any, step: int, length: int, check: Any) -> tuple[Any, Metrics]:
         feed, rows = self._take(step, length), []
         for place in range(length):
-            item = self._place(jax.tree.map(lambda rows, place=place: rows[place], feed))
+            item = self.place(jax.tree.map(lambda rows, place=place: rows[place], feed))
             arguments = (self.numbers, state, self.keys, np.int32(step + place), self.source, item)
             state, metrics = _single(self.rest, self.mesh, *arguments)
             if check is not None:
@@ -215,12 +217,10 @@ def _mesh(devices: int | str, batch_size: int) -> Mesh | None:
 
 
 def _refuse_changed(before: Any, after: Any) -> None:
-    paths, structure = jax.tree_util.tree_flatten_with_path(before)
-    if structure != jax.tree.structure(after):
+    if jax.tree.structure(before) != jax.tree.structure(after):
         raise ValueError(f"step gives a state of another structure than init: {jax.tree.structure(after)}")
-    for (path, old), new in zip(paths, jax.tree.leaves(after), strict=True):
+    for (name, old), new in zip(named_leaves(before).items(), jax.tree.leaves(after), strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):
-            name = jax.tree_util.keystr(path, simple=True, separator=".")
             raise ValueError(
                 f"step changes {name} of the state from {old.dtype}{old.shape} to {new.dtype}{new.shape}"
             )

@@ -20,6 +20,7 @@ from runner.build import build
 from runner.checkpoints import Checkpoints
 from runner.directory import Directory, leaves, now
 from runner.stretch import Keys, Program
+from runner.warm_start import WarmStart
 from runner.writers import JsonLines, Pictures, Progress, TensorBoard, parameter_table
 
 log = logging.getLogger("runner")
@@ -43,6 +44,10 @@ class Training:
         program = Program(scenario, dataset.train, Keys.of(self.key), loop.devices)
         self.template = program.template()
         loop.refuse_unknown_best(evaluator.names(scenario, self.template, dataset.validation))
+        self.warm_start = None
+        if config["init_from"] is not None:
+            self.warm_start = WarmStart(config["init_from"], config["init_step"], config["init_names"])
+            self.warm_start.refuse_misfit(self.template)
 
     def refuse_directory(self, path: str | Path) -> None:
         """Raises Occupied where the directory cannot be this run's; writes nothing."""
@@ -78,7 +83,7 @@ class Training:
         scenario, dataset, loop, evaluator = self.parts
         rows = dataset.train.size
         writers = [
-            JsonLines(directory.path, start),
+            JsonLines(directory.path, start, getattr(scenario, "weights", "raw")),
             TensorBoard(directory.path, start, dict(leaves(self.config))),
             Pictures(directory.path),
             Progress(loop.steps, start, rows and rows / dataset.train.batch_size),
@@ -91,6 +96,7 @@ class Training:
                 evaluator=evaluator,
                 checkpoints=checkpoints,
                 writers=writers,
+                warm_start=self.warm_start,
             )
             checkpoints.close()
             last = max(checkpoints.steps)
@@ -126,6 +132,8 @@ class Training:
             "git": _commit(),
             "spec": self.parts.dataset.spec.to_json(),
             "data": _digest(self.parts.dataset),
+            "init_from": self.warm_start and self.warm_start.story,
+            "weights": getattr(self.parts.scenario, "weights", "raw"),
             "step": None,
             "best": {"metric": None, "value": None, "step": None},
             "stopped_early": False,
@@ -136,7 +144,8 @@ def _best(records: list[dict], loop: Any) -> dict:
     if loop.best is None:
         return {"metric": None, "value": None, "step": None}
     metric, sign = f"validation/{loop.best}", 1 if loop.mode == "max" else -1
-    judged = [row for row in records if isinstance(row.get(metric), float) and math.isfinite(row[metric])]
+    made = [row for row in records if row["step"]]  # what a warm start was judged by is another run's
+    judged = [row for row in made if isinstance(row.get(metric), float) and math.isfinite(row[metric])]
     best = max(judged, key=lambda row: sign * row[metric], default={})
     return {"metric": metric, "value": best.get(metric), "step": best.get("step")}
 

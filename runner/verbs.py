@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 console = Console(soft_wrap=True)
+SHOWN = 5  # texts that a language model writes to the terminal; all are in the file
 
 
 def resume(run: str, *settings: str) -> None:
@@ -36,7 +38,8 @@ def evaluate(run: str, split: str = "validation", step: int | None = None) -> No
     path = opened.path / "evaluations" / f"{step}.json"
     path.parent.mkdir(exist_ok=True)
     known = json.loads(path.read_text()) if path.is_file() else {"step": step}
-    path.write_text(json.dumps(known | {split: metrics}, indent=2) + "\n")
+    judged = {"weights": opened.story["weights"], split: metrics}
+    path.write_text(json.dumps(known | judged, indent=2) + "\n")
     for name, draw in figures.items():
         draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
     _table(
@@ -47,8 +50,8 @@ def evaluate(run: str, split: str = "validation", step: int | None = None) -> No
     console.print(f"written to {path}")
 
 
-def sample(run: str, n: int = 64, step: int | None = None, seed: int = 0) -> None:
-    """Draws from a generative run: RUN [n=64] [step=...] [seed=0]."""
+def sample(run: str, n: int = 64, step: int | None = None, seed: int = 0, **settings: Any) -> None:
+    """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [diffusion_steps=20 and the like]."""
     import numpy as np
 
     from runner import figures
@@ -58,13 +61,20 @@ def sample(run: str, n: int = 64, step: int | None = None, seed: int = 0) -> Non
         raise ValueError(f"n: {n} is less than 1")
     opened = open_run(run)
     step = opened.step(step)
-    x = opened.sample(n, step, seed)
+    x = opened.sample(n, step, seed, **settings)
     path = opened.path / "samples" / f"{step}.npz"
     path.parent.mkdir(exist_ok=True)
     np.savez(path, x=x)
+    if opened.spec.vocabulary:
+        texts = opened.texts(x)
+        path.with_suffix(".txt").write_text("\n\n".join(texts) + "\n")
+        console.print("\n\n".join(texts[:SHOWN]), markup=False, highlight=False)
     for draw in figures.samples(x).values():
         draw().savefig(path.with_suffix(".png"))
-    console.print(f"{n} samples of shape {list(x.shape[1:])} at step {step}, written to {path}")
+    judged = opened.story["weights"]
+    console.print(
+        f"{n} samples of shape {list(x.shape[1:])} by the {judged} weights of step {step}, written to {path}"
+    )
 
 
 def predict(run: str, rows: str, step: int | None = None) -> None:
@@ -216,6 +226,8 @@ def call(name: str, arguments: Sequence[str]) -> None:
 
 
 def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> Any:
+    if key not in signature.parameters and _is_open(signature):
+        return yaml.safe_load(text) if key != "prompt" else text
     if key not in signature.parameters:
         known = [name for name, kind in signature.parameters.items() if kind.default is not kind.empty]
         raise ValueError(f"runner {verb}: unknown setting {key}; known: {', '.join(known) or 'none'}")
@@ -225,6 +237,10 @@ def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> Any:
         return int(text)
     except ValueError as error:
         raise ValueError(f"{key}: {text!r} is not a whole number") from error
+
+
+def _is_open(signature: inspect.Signature) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
 
 
 def unknown_verb(word: str) -> ValueError:

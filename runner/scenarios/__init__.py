@@ -1,7 +1,36 @@
 """Training algorithms: what one update is."""
 
+from runner.scenarios.autoencoder import Autoencoder, AutoencoderState
+from runner.scenarios.diffusion import Diffusion, DiffusionState
+from runner.scenarios.ensemble import Ensemble
+from runner.scenarios.frozen import Frozen
 from runner.scenarios.gan import GAN, GANState
+from runner.scenarios.language_model import LanguageModel, LanguageModelState
+from runner.scenarios.ode_gan import ODEGAN, ODEGANState
+from runner.scenarios.ppo import PPO, PPOState
 from runner.scenarios.regression import Regression, RegressionState
 from runner.scenarios.supervised import Supervised, SupervisedState
+from runner.scenarios.vae import VAE, VAEState
 
-__all__ = ["GAN", "GANState", "Regression", "RegressionState", "Supervised", "SupervisedState"]
+__all__ = [
+    "GAN",
+    "ODEGAN",
+    "PPO",
+    "VAE",
+    "Autoencoder",
+    "AutoencoderState",
+    "Diffusion",
+    "DiffusionState",
+    "Ensemble",
+    "Frozen",
+    "GANState",
+    "LanguageModel",
+    "LanguageModelState",
+    "ODEGANState",
+    "PPOState",
+    "Regression",
+    "RegressionState",
+    "Supervised",
+    "SupervisedState",
+    "VAEState",
+]

@@ -37,6 +37,7 @@ class Progress:
         """Moves the bar; prints the line of a record."""
         self._first = self._first or (step, time.monotonic())
         epoch = "" if self._steps_per_epoch is None else f"epoch {step / self._steps_per_epoch:.1f}"
+        metrics = {name: value for name, value in metrics.items() if not _is_members(name, metrics)}
         numbers = [f"{name} {value:.4g}" for name, value in metrics.items()]
         if self._bar is not None:
             self._bar.move(step, epoch, dict(zip(metrics, numbers, strict=True)))
@@ -50,6 +51,12 @@ class Progress:
         """Leaves the bar as it is."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _is_members(name: str, metrics: Metrics) -> bool:
+    """Tells the number of one member of an ensemble, where the line has that of the whole."""
+    whole, _, place = name.rpartition("/")
+    return place.isdigit() and whole in metrics
 
 
 class _Bar(Bars):
