@@ -15,7 +15,7 @@ run: $(READY)
 	$(BIN)/runner
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 # All that .ci/run asks for.
 check: lint test

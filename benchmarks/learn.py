@@ -19,18 +19,21 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from runner import metrics, open_run
 from runner.compose import compose, parts
+from runner.environments import CartPole
 from runner.evaluators.means import passes
 from runner.training import Training
 
 SEEDS = (0, 1, 2)
-HIGHER_IS_BETTER = ("accuracy", "r2", "modes", "high_quality")
+HIGHER_IS_BETTER = ("accuracy", "r2", "modes", "high_quality", "return")
 LINE = "{:<28}{:<17}{:>9}{:>9}{:>9}{:>10}{:>12}  {}"
 
 
@@ -76,6 +79,57 @@ def real_quality(data: Any) -> float:
     return float(metrics.high_quality(rows(data.test)[0], data.spec.modes))
 
 
+def gaussian_fit(data: Any) -> float:
+    """Energy distance of a normal distribution fitted to the training rows."""
+    train, _ = rows(data.train if data.train.size else data.validation)
+    drawn = np.random.default_rng(0).multivariate_normal(train.mean(0), np.cov(train.T), 2000)
+    return float(metrics.energy_distance(drawn, rows(data.test)[0]))
+
+
+def shuffled_pixels(data: Any) -> float:
+    """Energy distance of the training images with each pixel taken from an image of its own."""
+    train, _ = rows(data.train)
+    return float(
+        metrics.energy_distance(np.random.default_rng(0).permuted(train, axis=0), rows(data.test)[0])
+    )
+
+
+def principal_components(data: Any) -> float:
+    """Squared error of eight principal components."""
+    train, test = rows(data.train)[0], rows(data.test)[0]
+    model = PCA(8).fit(train)
+    return float(np.square(model.inverse_transform(model.transform(test)) - test).mean())
+
+
+def independent_pixels(data: Any) -> float:
+    """Nats of pixels, each drawn by its own mean."""
+    mean, test = rows(data.train)[0].mean(0).clip(1e-3, 1 - 1e-3), rows(data.test)[0]
+    return float(-(test * np.log(mean) + (1 - test) * np.log(1 - mean)).sum(1).mean())
+
+
+def bigrams(data: Any) -> float:
+    """Nats of a letter, given the one before it, by their counts in training."""
+    size = len(data.spec.vocabulary)
+    counts, tokens = np.ones((size, size)), np.asarray(data.train.tokens)
+    np.add.at(counts, (tokens[:-1], tokens[1:]), 1)
+    chances, test = counts / counts.sum(1, keepdims=True), np.asarray(data.test.tokens)
+    return float(-np.log(chances[test[:-1], test[1:]]).mean())
+
+
+def random_actions(data: Any) -> float:
+    """Steps that the pole stands when pushed at random."""
+    world, key = CartPole(), jax.random.key(0)
+
+    def play(key):
+        def push(state, key):
+            state, _, fallen, _ = world.step(key, state, jax.random.randint(key, (), 0, 2))
+            return state, fallen
+
+        return jnp.argmax(jax.lax.scan(push, world.reset(key), jax.random.split(key, 500))[1]) + 1
+
+    return float(jax.vmap(play)(jax.random.split(key, 1000)).mean())
+
+
 class Task(NamedTuple):
     """A run, the metric that judges it, and how much better than the baseline its median must be."""
 
@@ -90,6 +144,19 @@ TASKS = [
     Task("scenario=regression", "r2", ridge_regression, -0.05),
     Task("scenario=gan", "modes", real_modes, 0.0),
     Task("scenario=gan", "energy_distance", real_distance, -0.01),
+    Task("scenario=diffusion", "energy_distance", shuffled_pixels, 0.01),
+    Task("scenario=ode_gan", "energy_distance", gaussian_fit, 0.0),
+    Task("scenario=autoencoder", "squared_error", principal_components, 0.005),
+    Task("scenario=vae", "loss", independent_pixels, 2.0),
+    Task("scenario=language_model", "loss", bigrams, 0.9),
+    Task("scenario=language_model", "excess", exact, -0.12),
+    Task("scenario=ppo", "return", random_actions, 400.0),
+    Task("ensemble=5", "accuracy", logistic_regression, 0.0),
+    Task("experiment=diffusion_digits", "energy_distance", shuffled_pixels, 0.01),
+    Task("experiment=diffusion_ring", "modes", real_modes, 0.0),
+    Task("experiment=diffusion_ring", "energy_distance", gaussian_fit, 0.02),
+    Task("experiment=ode_gan_mog16", "modes", real_modes, -8.0),
+    Task("experiment=ode_gan_mog16", "energy_distance", gaussian_fit, 0.0),
     Task("experiment=digits_mlp", "accuracy", logistic_regression, 0.0),
     Task("experiment=digits_cnn", "accuracy", logistic_regression, 0.01),
     Task("experiment=diabetes", "r2", ridge_regression, -0.03),
@@ -109,13 +176,13 @@ TASKS = [
 def train(command: str, seed: int) -> dict[str, float]:
     """Trains in a temporary run directory, as the command line does, and judges the run on the test split."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        Training(compose([command, f"seed={seed}"])).run(folder)
+        Training(compose([*command.split(), f"seed={seed}"])).run(folder)
         return open_run(folder).evaluate("test")[0]
 
 
 def reference(task: Task) -> float:
     """Works out the baseline of a task."""
-    return task.baseline(Training(compose([task.command])).parts.dataset)
+    return task.baseline(Training(compose(task.command.split())).parts.dataset)
 
 
 def report(task: Task, values: list[float], baseline: float) -> bool:

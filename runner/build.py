@@ -71,11 +71,12 @@ def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
 
 
 def _wrapped(config: Mapping, scenario: Any) -> Any:
-    """Holds parts of a scenario still, and makes an ensemble of it, where either is asked for."""
-    from runner.scenarios import Ensemble, Frozen
+    """Holds parts of a scenario still, records others, and makes an ensemble of it, as far as is asked for."""
+    from runner.scenarios import Ensemble, Frozen, Watched
 
-    if config["freeze"]:
-        scenario = Frozen(scenario, tuple(config["freeze"]))
+    for key, wrapper in (("freeze", Frozen), ("watch", Watched)):
+        if config[key]:
+            scenario = wrapper(scenario, tuple(config[key]))
     return scenario if config["ensemble"] is None else Ensemble(scenario, config["ensemble"])
 
 

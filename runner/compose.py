@@ -32,6 +32,7 @@ TOP = {
     "init_step": ((int, OFF), "a whole number or null"),
     "init_names": NAMES,
     "freeze": NAMES,
+    "watch": NAMES,
 }
 
 
@@ -268,7 +269,7 @@ def check(config: dict, known: set[str]) -> dict:
     for key in ("init_step", "init_names"):
         if config[key] is not None and config["init_from"] is None:
             raise ConfigError(f"{key}: says what to take of a run; name the run by init_from=RUN")
-    for key in ("init_names", "freeze"):
+    for key in ("init_names", "freeze", "watch"):
         if isinstance(config[key], str):
             config = config | {key: [config[key]]}
     return {key: _checked(value, key, config) for key, value in config.items()}

@@ -145,7 +145,8 @@ class Run:
         try:
             return np.asarray(_sample(*split(self.scenario), *arguments))
         except TypeError as error:
-            raise ValueError(f"{type(self.scenario).__name__} cannot sample so: {error}") from error
+            given = ", ".join(f"{name}={value}" for name, value in settings.items())
+            raise ValueError(f"{type(self.scenario).__name__} cannot sample with {given}: {error}") from error
 
     def texts(self, tokens: np.ndarray) -> list[str]:
         """Spells tokens `[n, length]`."""

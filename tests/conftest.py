@@ -1,4 +1,8 @@
+import os
 import sys
+
+# Most of a test is compiling: with little optimisation it takes a third. What users run, `make learn` runs.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 import absl.logging
 import jax
@@ -11,6 +15,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Configuring logging anew, as Hydra does, makes absl close the stream that it was imported under: pytest's own.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+
+def pytest_collection_modifyitems(items):
+    """Keeps the tests of a file in one worker, where they share what they have made, unless they say otherwise."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(autouse=True)

@@ -118,10 +118,11 @@ def test_parts_are_told_with_inherited_settings():
     "group", ["scenario", "net", "optimizer", "schedule", "dataset", "evaluation", "experiment"]
 )
 def test_every_choice_of_every_group_composes(group):
-    extra = {"dataset": ["dataset.path=x"], "csv": ["dataset.target=y"]}
+    path = ["dataset.path=x"]
+    needed = dict.fromkeys(("npz", "mnist", "text", "image_folder"), path)
+    needed |= {"csv": [*path, "dataset.target=y"], "features": ["evaluation.features.run=x"]}
     for name in parts()[group]:
-        needs = extra["dataset"] if name in ("csv", "npz", "mnist") else []
-        compose([f"{group}={name}", *needs, *extra.get(name, [])])
+        compose([f"{group}={name}", *needed.get(name, [])])
 
 
 def test_a_command_is_checked_without_jax():

@@ -123,6 +123,20 @@ def test_a_frozen_part_keeps_its_values_and_the_rest_learns():
     assert not np.array_equal(before["output"]["w"], after["output"]["w"])
 
 
+def test_what_is_watched_is_recorded_a_number_as_it_is_and_more_by_its_norm():
+    parts = build(compose(["experiment=line", "watch=[net.params,net.opt_state]"]))
+    state = parts.scenario.init(KEY, parts.dataset.spec)
+    after, metrics = parts.scenario.step(KEY, state, batch(parts.dataset))
+    assert metrics["net.params.output.w"] == after.net.params["output"]["w"][0, 0]
+    assert metrics["net.opt_state.0.trace.output.b"] == after.net.opt_state[0].trace["output"]["b"][0]
+    parts = build(compose([*SMALL, "watch=net.params"]))
+    state = parts.scenario.init(KEY, parts.dataset.spec)
+    after, metrics = parts.scenario.step(KEY, state, batch(parts.dataset))
+    norm = np.linalg.norm(after.net.params["linear"]["w"])
+    np.testing.assert_allclose(metrics["net.params.linear.w"], norm, rtol=1e-5)
+    assert not any("opt_state" in name for name in metrics)
+
+
 def test_a_name_ends_where_a_part_of_it_ends():
     parts = build(compose(["net.hidden_sizes=[8,8]", "freeze=[net.params.linear]"]))
     state = parts.scenario.init(KEY, parts.dataset.spec)

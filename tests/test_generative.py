@@ -88,12 +88,12 @@ def test_the_losses_are_of_the_noise_and_of_the_image_in_standard_form():
     ],
 )
 def test_settings_of_diffusion_out_of_range_are_refused(settings, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=rf"^{message}"):
         dataclasses.replace(EXACT, **settings)
 
 
 def test_a_sample_in_no_steps_is_refused():
-    with pytest.raises(ValueError, match="^diffusion_steps: 0 is less than 1"):
+    with pytest.raises(ValueError, match=r"^diffusion_steps: 0 is less than 1"):
         EXACT.sample(KEY, EXACT.init(KEY, NORMAL), 3, diffusion_steps=0)
 
 
@@ -151,7 +151,7 @@ def test_the_penalty_draws_the_discriminator_towards_a_small_gradient_at_the_sta
     ],
 )
 def test_settings_of_the_ode_gan_out_of_range_are_refused(settings, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=rf"^{message}"):
         dataclasses.replace(GAME, **settings)
 
 
@@ -190,9 +190,9 @@ def test_data_outside_a_likelihoods_bounds_is_refused():
     vae = VAE(ENCODED, DECODED, OPTIMIZER, bernoulli, latent_size=1)
     with pytest.raises(ValueError, match=r"the mean of x is outside 0.0 to 1.0, .* take loss=gaussian"):
         vae.output_shapes(spec_of([[5.0], [6.0]]))
-    with pytest.raises(ValueError, match="^standardize:"):
+    with pytest.raises(ValueError, match=r"^standardize:"):
         dataclasses.replace(vae, standardize=True)
-    with pytest.raises(ValueError, match="^loss: VAE needs a likelihood"):
+    with pytest.raises(ValueError, match=r"^loss: VAE needs a likelihood"):
         dataclasses.replace(vae, loss=absolute_error)
 
 
@@ -270,7 +270,7 @@ def test_the_loss_leaves_the_burn_in_out_and_is_set_against_the_entropy():
     ],
 )
 def test_settings_of_a_language_model_out_of_range_are_refused(settings, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=rf"^{message}"):
         dataclasses.replace(WRITER, **settings)
 
 

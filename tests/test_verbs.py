@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import COMMANDS
 
 from runner import open_run
 from runner.cli import main
 
 
-@pytest.mark.parametrize("scenario", ["supervised", "regression", "gan"])
+@pytest.mark.parametrize("scenario", COMMANDS)
 def test_evaluation_gives_exactly_the_numbers_of_the_record(runs, scenario):
     run = open_run(runs / scenario)
     for step in run.checkpoints.steps:
@@ -20,6 +21,7 @@ def test_evaluation_gives_exactly_the_numbers_of_the_record(runs, scenario):
         logged = {
             name.removeprefix("validation/"): value for name, value in row.items() if "validation/" in name
         }
+        assert logged.pop("weights") == ("average" if scenario in ("gan", "diffusion") else "raw")
         metrics, _ = run.evaluate(step=step)
         assert metrics == logged
 
@@ -42,7 +44,7 @@ def test_the_test_split_is_judged_beside_the_validation_split(runs, tmp_path):
     main(["evaluate", "run", "split=test"])
     step = open_run("run").step()
     written = json.loads(Path(f"run/evaluations/{step}.json").read_text())
-    assert set(written) == {"step", "validation", "test"}
+    assert set(written) == {"step", "weights", "validation", "test"}
     assert written["test"] != written["validation"]
     assert Path(f"run/evaluations/{step}-test-confusion.png").is_file()
 
@@ -57,6 +59,38 @@ def test_samples_are_the_same_bytes_for_the_same_seed_and_drawn(runs, tmp_path):
     assert Path("run/samples/9.png").is_file()
     main(["sample", "run", "n=16", "step=9", "seed=1"])
     assert not np.array_equal(np.load("run/samples/9.npz")["x"], first)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "shape"), [("ode_gan", (2,)), ("diffusion", (8, 8, 1)), ("vae", (8, 8, 1))]
+)
+def test_every_scenario_that_generates_is_sampled(runs, tmp_path, scenario, shape):
+    shutil.copytree(runs / scenario, tmp_path / "run")
+    main(["sample", "run", "n=5"])
+    step = open_run("run").step()
+    assert np.load(f"run/samples/{step}.npz")["x"].shape == (5, *shape)
+    assert Path(f"run/samples/{step}.png").is_file()
+
+
+def test_a_sample_takes_the_settings_of_its_scenario(runs, tmp_path):
+    shutil.copytree(runs / "diffusion", tmp_path / "run")
+
+    def drawn(*settings):
+        main(["sample", "run", "n=4", "step=9", *settings])
+        return np.load("run/samples/9.npz")["x"]
+
+    assert np.array_equal(drawn("diffusion_steps=3"), drawn("diffusion_steps=3"))
+    assert np.array_equal(drawn(), drawn("diffusion_steps=20"))
+    assert not np.array_equal(drawn("diffusion_steps=3"), drawn())
+
+
+def test_a_language_model_writes_text_after_a_prompt(runs, tmp_path, capsys):
+    shutil.copytree(runs / "language_model", tmp_path / "run")
+    main(["sample", "run", "n=3", "step=9", "length=12", "prompt=abba", "temperature=0.5"])
+    texts = Path("run/samples/9.txt").read_text().split("\n\n")
+    assert len(texts) == 3
+    assert all(text.startswith("abba") and len(text.strip()) == 16 for text in texts)
+    assert texts[0] in capsys.readouterr().out
 
 
 def test_predictions_stand_beside_the_rows_by_column_name(runs, tmp_path):
@@ -127,6 +161,12 @@ def test_parts_are_listed_with_their_settings_and_defaults(capsys):
         (["evaluate", "{supervised}", "step=last"], "step: 'last' is not a whole number"),
         (["sample", "{supervised}"], "Supervised, cannot sample"),
         (["sample", "{gan}", "n=0"], "n: 0 is less than 1"),
+        (["sample", "{gan}", "diffusion_steps=3"], "GAN cannot sample with diffusion_steps=3"),
+        (["sample", "{diffusion}", "diffusion_steps=0"], "diffusion_steps: 0 is less than 1"),
+        (["sample", "{diffusion}", "diffusion_steps=many"], "cannot sample with diffusion_steps=many"),
+        (["sample", "{language_model}", "prompt=!"], "prompt: '!' is not in the vocabulary of this run"),
+        (["sample", "{language_model}", "temperature=0"], "temperature: 0 is not above 0"),
+        (["sample", "{ppo}"], "PPO, cannot sample"),
         (["predict", "{gan}", "mine.csv"], "GAN, cannot predict"),
         (["resume", "{supervised}", "optimizer.learning_rate=1"], "can change only"),
         (["resume", "{supervised}", "steps=0"], "steps: 0 is less than 1"),
@@ -134,7 +174,7 @@ def test_parts_are_listed_with_their_settings_and_defaults(capsys):
     ],
 )
 def test_wrong_words_are_refused_by_one_line(runs, words, message, capsys):
-    folders = {name: runs / name for name in ("supervised", "gan")}
+    folders = {name: runs / name for name in COMMANDS}
     with pytest.raises(SystemExit) as stopped:
         main([word.format(**folders) for word in words])
     error = capsys.readouterr().err

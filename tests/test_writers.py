@@ -43,6 +43,15 @@ def test_each_record_is_one_line_and_equal_runs_are_equal_bytes(tmp_path):
     assert steps_in(tmp_path / "one/timing.jsonl") == list(ROWS)
 
 
+def test_the_weights_that_were_judged_are_told_beside_the_numbers(tmp_path):
+    writer = JsonLines(tmp_path, weights="average")
+    writer.write(1, {"loss": 1.0}, {})
+    writer.write(2, {"validation/loss": 1.0}, {})
+    writer.close()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line.get("validation/weights") for line in lines] == [None, "average"]
+
+
 def test_going_on_cuts_away_later_records_and_a_torn_line(tmp_path):
     written(JsonLines, tmp_path)
     with open(tmp_path / "metrics.jsonl", "a") as file:

@@ -132,6 +132,7 @@ class _Images:
         with ThreadPoolExecutor(self.workers) as pool:
             seen = pool.map(self._read, range(min(MEASURED, len(self.rows))))
             moments = np.array([_moments(x) for _, x in seen])
+        self._told.clear()  # the run's own log, which opens later, is to tell it too
         mean, square = moments.mean(0)
         std = np.sqrt(np.maximum(square - mean**2, 0))
         features = {"x": Feature(self.shape, "float32")}

@@ -3,7 +3,6 @@
 from runner.scenarios.autoencoder import Autoencoder, AutoencoderState
 from runner.scenarios.diffusion import Diffusion, DiffusionState
 from runner.scenarios.ensemble import Ensemble
-from runner.scenarios.frozen import Frozen
 from runner.scenarios.gan import GAN, GANState
 from runner.scenarios.language_model import LanguageModel, LanguageModelState
 from runner.scenarios.ode_gan import ODEGAN, ODEGANState
@@ -11,6 +10,7 @@ from runner.scenarios.ppo import PPO, PPOState
 from runner.scenarios.regression import Regression, RegressionState
 from runner.scenarios.supervised import Supervised, SupervisedState
 from runner.scenarios.vae import VAE, VAEState
+from runner.scenarios.wrappers import Frozen, Watched
 
 __all__ = [
     "GAN",
@@ -33,4 +33,5 @@ __all__ = [
     "Supervised",
     "SupervisedState",
     "VAEState",
+    "Watched",
 ]

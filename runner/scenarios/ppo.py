@@ -89,7 +89,13 @@ class PPO:
             raise ValueError(f"minibatches: {self.minibatches} do not divide {made}")
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
-        """Gives the policy a logit for each action, the value net one number."""
+        """Gives the policy a logit for each action, the value net one number.
+
+        Raises:
+            ValueError: there is data, which would not be used.
+        """
+        if spec.features:
+            raise ValueError("PPO makes its own data: take dataset=nothing")
         return {"policy": (self.environment.actions,), "value": ()}
 
     def updates_per_step(self) -> dict[str, int]:
@@ -109,15 +115,15 @@ class PPO:
 
     def step(self, key: Key, state: PPOState, batch: Batch) -> tuple[PPOState, Metrics]:
         """Plays one rollout and learns from it."""
-        act_key, update_key = jax.random.split(key)
+        act_key, order_key, learn_key = jax.random.split(key, 3)
         state, (seen, finished) = jax.lax.scan(self._act, state, jax.random.split(act_key, self.rollout))
         ask = lambda x: call(self.value, state.value, None, x.reshape(-1, *x.shape[2:]), is_training=False)[0]
         values, after = (ask(x).reshape(seen.reward.shape) for x in (seen.observation, seen.after))
         advantages = self.advantages(seen.reward, values, after, seen.terminated, seen.ended)
         rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (seen, advantages, advantages + values))
         orders = jax.vmap(lambda key: jax.random.permutation(key, len(rows[1])))
-        order = orders(jax.random.split(update_key, self.epochs)).reshape(self.epochs * self.minibatches, -1)
-        keys = jax.random.split(jax.random.fold_in(update_key, 0), len(order))
+        order = orders(jax.random.split(order_key, self.epochs)).reshape(self.epochs * self.minibatches, -1)
+        keys = jax.random.split(learn_key, len(order))
         learn = lambda nets, item: self._learn(item[0], nets, jax.tree.map(lambda x: x[item[1]], rows))
         (policy, value), metrics = jax.lax.scan(learn, (state.policy, state.value), (keys, order))
         returns = Mean(finished.total.sum(), finished.count.sum())
@@ -171,10 +177,10 @@ class PPO:
             kept = jnp.minimum(ratio * advantages, jnp.clip(ratio, 1 - self.clip, 1 + self.clip) * advantages)
             entropy = optax.losses.softmax_cross_entropy(logits, jax.nn.softmax(logits)).mean()
             loss = -kept.mean()
-            clipped = (jnp.abs(ratio - 1) > self.clip).mean()
-            metrics = {"policy_loss": loss, "entropy": entropy, "divergence": (ratio - 1 - change).mean()}
+            clipped = {"clip_fraction": (jnp.abs(ratio - 1) > self.clip).mean()}
+            metrics = {"policy_loss": loss, "entropy": entropy, "approximate_kl": (ratio - 1 - change).mean()}
             total = loss if self.entropy_weight is None else loss - self.entropy_weight * entropy
-            return total, (metrics | {"clipped": clipped}, net_state)
+            return total, (metrics | clipped, net_state)
 
         def value_loss(params):
             value = nets[1]._replace(params=params)

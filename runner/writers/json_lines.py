@@ -22,13 +22,14 @@ class JsonLines:
         directory: of the run.
         start: the step that the run goes on from; later records and a torn last line are cut away. 0 begins
             afresh.
-        weights: which of the state's weights validation judges, "raw" or "average"; told beside its numbers.
+        weights: which of the state's weights validation judges, "raw" or "average", which is told beside its
+            numbers; None is not told.
 
     Raises:
         ValueError: a file to go on with holds a line that is no record.
     """
 
-    def __init__(self, directory: str | Path, start: int = 0, weights: str = "raw"):
+    def __init__(self, directory: str | Path, start: int = 0, weights: str | None = None):
         directory, self._weights = Path(directory), weights
         directory.mkdir(parents=True, exist_ok=True)
         self._metrics = _open(directory / "metrics.jsonl", start)
@@ -39,7 +40,7 @@ class JsonLines:
         """Adds one record; it is the system's before this returns, so a kill cannot take it."""
         if metrics:
             values = {name: _strict(metrics[name]) for name in sorted(metrics)}
-            if any(name.startswith("validation/") for name in values):
+            if self._weights and any(name.startswith("validation/") for name in values):
                 values["validation/weights"] = self._weights
             _append(self._metrics, {"step": step, **values})
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

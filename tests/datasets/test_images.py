@@ -156,12 +156,12 @@ def test_the_spec_tells_mean_and_deviation_of_the_training_images(tmp_path):
 def test_what_cannot_be_streamed_is_refused_by_its_setting(folder, settings, message, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=rf"^{message}"):
         small(settings.pop("path", folder), **settings)
 
 
 def test_a_folder_of_damaged_images_is_refused(folder):
     for file in folder.iterdir():
         file.write_bytes(b"no image")
-    with pytest.raises(ValueError, match="^path: none of the 28 images can be read"):
+    with pytest.raises(ValueError, match=r"^path: none of the 28 images can be read"):
         small(folder)
