@@ -52,6 +52,15 @@ def test_a_scenario_of_ones_own_runs_and_its_run_opens_again(own):
     assert judged["accuracy"] > 0.6
 
 
+def test_a_net_of_flax_trains_in_a_scenario_that_knows_nothing_of_it(own):
+    folder = ["--config-dir", str(OWN / "conf")]
+    main([*folder, "net=linen", "dataset=iris", "steps=60", "ensemble=2", "hydra.run.dir=run"])
+    run = open_run("run")
+    assert run.records[-1]["validation/accuracy"] > 0.6
+    assert run.evaluate()[0]["accuracy"] == run.records[-1]["validation/accuracy"]
+    assert {"params", "batch_stats"} & set(run.state().net.net_state) == {"batch_stats"}
+
+
 def test_a_scenario_of_ones_own_is_found_where_its_package_is_installed(tmp_path, monkeypatch):
     settings = tomllib.loads((OWN / "pyproject.toml").read_text())
     shutil.copytree(OWN / "own", tmp_path / "own")
