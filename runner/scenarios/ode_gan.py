@@ -75,7 +75,8 @@ class ODEGAN:
     def step(self, key: Key, state: ODEGANState, batch: Batch) -> tuple[ODEGANState, Metrics]:
         """Makes one step of the integrator and one of the penalty, on one batch."""
         params = (state.generator.params, state.discriminator.params)
-        field = jax.grad(lambda params: self._play(key, state, params, batch["x"]), has_aux=True)
+        keys = tuple(jax.random.fold_in(key, number) for number in range(3))
+        field = jax.grad(lambda params: self._play(keys, state, params, batch["x"]), has_aux=True)
         descend = lambda grads: jax.tree.map(jnp.negative, grads)
         grads, (metrics, net_states) = field(params)
         metrics |= {
@@ -85,7 +86,7 @@ class ODEGAN:
         move = lambda params: descend(field(params)[0])
         generator, discriminator = self.integrator.step(move, params, descend(grads), self.step_size)
         if self.regularization is not None:
-            penalty = lambda discriminator: self._penalty(key, state, discriminator, len(batch["x"]))
+            penalty = lambda discriminator: self._penalty(keys, state, discriminator, len(batch["x"]))
             metrics["penalty"], push = jax.value_and_grad(penalty)(params[1])
             rate = self.step_size * self.regularization
             discriminator = jax.tree.map(lambda value, slope: value - rate * slope, discriminator, push)
@@ -93,37 +94,38 @@ class ODEGAN:
         players = [player._replace(params=params, net_state=net_state) for player, params, net_state in moved]
         return ODEGANState(*players), metrics
 
-    def _play(self, key: Key, state: ODEGANState, params: tuple, real: jax.Array):
+    def _play(self, keys: tuple[Key, ...], state: ODEGANState, params: tuple, real: jax.Array):
         """Adds up both players' losses, each a function of its own parameters only: the gradient is the joint field."""
-        fake, generator_state = self._fake(key, state.generator._replace(params=params[0]), len(real))
+        fake, generator_state = self._fake(keys, state.generator._replace(params=params[0]), len(real))
         player, rival = state.discriminator._replace(params=params[1]), jax.lax.stop_gradient(params[1])
-        real_logits, net_state = call(self.discriminator, player, key, real, is_training=True)
+        real_logits, net_state = call(self.discriminator, player, keys[2], real, is_training=True)
         player = player._replace(net_state=net_state)
         fake_logits, net_state = call(
-            self.discriminator, player, key, jax.lax.stop_gradient(fake), is_training=True
+            self.discriminator, player, keys[2], jax.lax.stop_gradient(fake), is_training=True
         )
-        rival_logits, _ = call(self.discriminator, player._replace(params=rival), key, fake, is_training=True)
+        rival_logits, _ = call(
+            self.discriminator, player._replace(params=rival), keys[2], fake, is_training=True
+        )
         losses = {
             "discriminator_loss": self.loss.discriminator(real_logits, fake_logits).mean(),
             "generator_loss": self.loss.generator(rival_logits).mean(),
         }
         return sum(losses.values()), (losses, (generator_state, net_state))
 
-    def _penalty(self, key: Key, state: ODEGANState, discriminator: Any, size: int) -> jax.Array:
+    def _penalty(self, keys: tuple[Key, ...], state: ODEGANState, discriminator: Any, size: int) -> jax.Array:
         def generator_loss(params):
-            fake, _ = self._fake(key, state.generator._replace(params=params), size)
+            fake, _ = self._fake(keys, state.generator._replace(params=params), size)
             player = state.discriminator._replace(params=discriminator)
             return self.loss.generator(
-                call(self.discriminator, player, key, fake, is_training=True)[0]
+                call(self.discriminator, player, keys[2], fake, is_training=True)[0]
             ).mean()
 
         grads = jax.grad(generator_loss)(state.generator.params)
         return optax.tree.norm(grads, squared=True)
 
-    def _fake(self, key: Key, generator: TrainState, size: int) -> tuple[jax.Array, Any]:
-        latent_key, generator_key = jax.random.split(key)
-        latents = jax.random.normal(latent_key, (size, self.latent_size))
-        return call(self.generator, generator, generator_key, latents, is_training=True)
+    def _fake(self, keys: tuple[Key, ...], generator: TrainState, size: int) -> tuple[jax.Array, Any]:
+        latents = jax.random.normal(keys[0], (size, self.latent_size))
+        return call(self.generator, generator, keys[1], latents, is_training=True)
 
     def sample(self, key: Key, state: ODEGANState, n: int) -> jax.Array:
         """Draws x `[n, ...]`."""
