@@ -155,10 +155,10 @@ def reconstructions(x: np.ndarray, again: np.ndarray) -> "Figure":
 
 def texts(lines: Sequence[str]) -> "Figure":
     """Draws written texts, one below the other."""
-    width = 90
+    width = 120
     wrapped = [[line[at : at + width] for at in range(0, len(line), width)] for line in lines]
     rows = sum(map(len, wrapped)) + len(lines)
-    figure, (panel,) = _panels(1, 1, width=8.5, height=0.6 + 0.19 * rows, grid=False)
+    figure, (panel,) = _panels(1, 1, width=8.5, height=0.5 + 0.15 * rows, grid=False)
     page = "\n\n".join("\n".join(part.replace("\n", "⏎") for part in parts) for parts in wrapped)
     panel.text(
         0, 1, page, family="monospace", fontsize=8, va="top", transform=panel.transAxes, parse_math=False

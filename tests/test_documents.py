@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from PIL import Image
 
 from runner.cli import main
 from runner.verbs import VERBS
@@ -74,6 +75,10 @@ def small(arguments: list[str]) -> list[str]:
 def test_every_command_and_every_program_of_a_section_runs(section, tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "houses.csv").write_text("\n".join(HOUSES))
+    (tmp_path / "book.txt").write_text("The quick brown fox jumps over the lazy dog. " * 50)
+    (tmp_path / "photos").mkdir()
+    for number in range(90):
+        Image.new("RGB", (40, 30), (number, 2 * number, 9)).save(tmp_path / "photos" / f"{number}.png")
     for language, text in section.blocks:
         if language == "sh":
             for words in commands(text):

@@ -3,7 +3,7 @@
 import functools
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -114,14 +114,15 @@ class _Images:
         self.shape, self.workers, self.seed = (size, size, channels), workers, seed
         self.batch_size, self.shuffle = batch_size, shuffle
         self.size = None if shuffle else len(rows)
-        self._told: set[int] = set()
+        self._told: set[Path] = set()
 
     def batches(self, start: int) -> Iterator[Batch]:
         """Gives batch `start` and all that follow it, read ahead by threads."""
         with ThreadPoolExecutor(self.workers, thread_name_prefix="images") as pool:
             for number in itertools.count(start):
                 places = range(number * self.batch_size, (number + 1) * self.batch_size)
-                rows, x = zip(*pool.map(self._read, places), strict=True)
+                rows, x, faults = zip(*pool.map(self._read, places), strict=True)
+                self._tell(faults)
                 batch = {"x": np.stack(x)}
                 if self.labels:
                     batch["y"] = np.array([self._label(row) for row in rows], np.int32)
@@ -131,8 +132,7 @@ class _Images:
         """Says of the training images what a spec tells; mean and deviation are those of the first 512."""
         with ThreadPoolExecutor(self.workers) as pool:
             seen = pool.map(self._read, range(min(MEASURED, len(self.rows))))
-            moments = np.array([_moments(x) for _, x in seen])
-        self._told.clear()  # the run's own log, which opens later, is to tell it too
+            moments = np.array([_moments(x) for _, x, _ in seen])
         mean, square = moments.mean(0)
         std = np.sqrt(np.maximum(square - mean**2, 0))
         features = {"x": Feature(self.shape, "float32")}
@@ -147,17 +147,24 @@ class _Images:
         epoch, within = divmod(place, len(self.rows))
         return int(self.rows[_order(self.seed, epoch, len(self.rows))[within] if self.shuffle else within])
 
-    def _read(self, place: int) -> tuple[int, np.ndarray]:
-        """Gives the image at a place of the endless order, or the next that can be read."""
+    def _read(self, place: int) -> tuple[int, np.ndarray, dict[Path, Exception]]:
+        """Gives the image at a place of the endless order, or the next that can be read, and those that cannot."""
+        faults = {}
         for attempt in range(len(self.rows)):
             row = self._row(place + attempt)
             try:
-                return row, load(self.files[row], *self.shape[1:])
-            except OSError as error:
-                if row not in self._told:
-                    self._told.add(row)
-                    log.warning("%s cannot be read and is left out: %s", self.files[row], error)
-        raise ValueError(f"path: none of the {len(self.rows)} images can be read, such as {self.files[row]}")
+                return row, load(self.files[row], *self.shape[1:]), faults
+            except (OSError, SyntaxError) as error:  # the latter of a PNG that is broken within
+                faults[self.files[row]] = error
+        raise ValueError(
+            f"path: none of the {len(self.rows)} images can be read, such as {next(iter(faults))}"
+        )
+
+    def _tell(self, faults: Sequence[dict[Path, Exception]]) -> None:
+        for file, error in itertools.chain(*(fault.items() for fault in faults)):
+            if file not in self._told:
+                self._told.add(file)
+                log.warning("%s cannot be read and is left out: %s", file, error)
 
     def _label(self, row: int) -> int:
         return self.labels.index(self.files[row].parent.name)

@@ -17,7 +17,6 @@ class LinenNet(NamedTuple):
     apply: Any
 
 
-@functools.cache
 def from_linen(module: Any) -> LinenNet:
     """Gives a net of a `flax.linen.Module`: its mutable collections, such as BatchNorm's, are the net's state.
 
@@ -26,6 +25,11 @@ def from_linen(module: Any) -> LinenNet:
             `is_training`, `use_running_average` or `deterministic`. The last two are the opposite of training.
             Of random streams it gets "dropout".
     """
+    return _net_of(module)
+
+
+@functools.cache
+def _net_of(module: Any) -> LinenNet:
     taken = inspect.signature(type(module).__call__).parameters
     modes = [name for name in NAMES if name in taken]
 
