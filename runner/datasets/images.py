@@ -118,7 +118,9 @@ class _Images:
 
     def batches(self, start: int) -> Iterator[Batch]:
         """Gives batch `start` and all that follow it, read ahead by threads."""
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="images") as pool:
+        # Not in a `with`, which would wait for the threads even where Python, at its end, no longer can.
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="images")
+        try:
             for number in itertools.count(start):
                 places = range(number * self.batch_size, (number + 1) * self.batch_size)
                 rows, x, faults = zip(*pool.map(self._read, places), strict=True)
@@ -127,6 +129,8 @@ class _Images:
                 if self.labels:
                     batch["y"] = np.array([self._label(row) for row in rows], np.int32)
                 yield batch
+        finally:
+            pool.shutdown(wait=False)
 
     def describe(self) -> Spec:
         """Says of the training images what a spec tells; mean and deviation are those of the first 512."""
@@ -154,11 +158,12 @@ class _Images:
             row = self._row(place + attempt)
             try:
                 return row, load(self.files[row], *self.shape[1:]), faults
-            except (OSError, SyntaxError) as error:  # the latter of a PNG that is broken within
+            except MemoryError:  # no fault of the file
+                raise
+            except Exception as error:  # Pillow meets a broken file with errors of many types
                 faults[self.files[row]] = error
-        raise ValueError(
-            f"path: none of the {len(self.rows)} images can be read, such as {next(iter(faults))}"
-        )
+        file, fault = next(iter(faults.items()))
+        raise ValueError(f"path: none of the {len(self.rows)} images can be read, such as {file} ({fault})")
 
     def _tell(self, faults: Sequence[dict[Path, Exception]]) -> None:
         for file, error in itertools.chain(*(fault.items() for fault in faults)):
@@ -173,20 +178,29 @@ class _Images:
 def load(file: Path, size: int, channels: int) -> np.ndarray:
     """Reads one image, upright, cut to its central square and resized: bytes `[size, size, channels]`.
 
-    Transparent parts become white.
+    Transparent parts become white; of 16 bits a pixel the upper 8 are kept.
 
     Raises:
-        OSError: it is no whole image.
+        OSError: it is no whole image, or its pixels are not of 8 or 16 bits.
+        Exception: whatever else Pillow raises of a broken file.
     """
     from PIL import Image, ImageOps
 
     with Image.open(file) as opened:
         image = ImageOps.exif_transpose(opened)
+        if image.mode[0] in "IF":  # which Pillow would clip at 255
+            image = Image.fromarray(_upper_bits(np.asarray(image)))
         if "A" in image.getbands() or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = ImageOps.fit(image.convert(MODES[channels]), (size, size), Image.Resampling.BICUBIC)
         return np.asarray(image, np.uint8).reshape(size, size, channels)
+
+
+def _upper_bits(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype.kind == "f" or pixels.min() < 0 or pixels.max() > np.iinfo(np.uint16).max:
+        raise OSError(f"its {pixels.dtype} pixels are not of 8 or 16 bits")
+    return (pixels >> 8).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=4)

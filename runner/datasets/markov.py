@@ -46,21 +46,24 @@ def markov(
         )
     if not 0 < concentration < math.inf:
         raise ValueError(f"concentration: {concentration} is not a finite number above 0")
+    if size < 1:
+        raise ValueError(f"size: {size} is less than 1")
     if split_seed < 0:
         raise ValueError(f"split_seed: {split_seed} is less than 0")
     random = np.random.default_rng(split_seed)
     chances = random.dirichlet(np.full(symbols, concentration), symbols**order)
-    tokens = _draw(random, chances, size)
+    tokens, context = _draw(random, chances, size)
     parts = dict(
         zip(
             ("train", "validation", "test"), np.split(tokens, [size * 18 // 20, size * 19 // 20]), strict=True
         )
     )
-    return dataset_of(parts, length, batch_size, vocabulary=LETTERS[:symbols], entropy=_entropy(chances))
+    known = {"vocabulary": LETTERS[:symbols], "entropy": _entropy(chances, context)}
+    return dataset_of(parts, length, batch_size, **known)
 
 
-def _draw(random: np.random.Generator, chances: np.ndarray, size: int) -> np.ndarray:
-    """Draws a text `[size]`; contexts are numbered by their letters, the last one lowest."""
+def _draw(random: np.random.Generator, chances: np.ndarray, size: int) -> tuple[np.ndarray, int]:
+    """Draws a text `[size]`, and gives the context it ends in; a context's letters are its digits, the last lowest."""
     contexts, symbols = chances.shape
     bounds = [row.tolist() for row in np.minimum(chances.cumsum(1), 1.0)]
     context, tokens = 0, np.empty(size, np.int32)
@@ -68,13 +71,14 @@ def _draw(random: np.random.Generator, chances: np.ndarray, size: int) -> np.nda
         token = min(bisect.bisect_right(bounds[context], number), symbols - 1)
         tokens[place] = token
         context = (context * symbols + token) % contexts
-    return tokens
+    return tokens, context
 
 
-def _entropy(chances: np.ndarray) -> np.float32:
-    """Gives the entropy in nats of one more letter, over the contexts as often as they come up in the long run."""
+def _entropy(chances: np.ndarray, context: int) -> np.float32:
+    """Gives the entropy in nats of one more letter, over the contexts as often as they come up long after one."""
     contexts, symbols = chances.shape
-    share = np.full(contexts, 1 / contexts)
+    share = np.zeros(contexts)
+    share[context] = 1  # not all alike, for a source may hold parts that the text cannot reach
     for _ in range(10_000):
         # From context (a, b) the letter c leads to (b, c): sum over a.
         after = (share[:, None] * chances).reshape(symbols, contexts // symbols, symbols).sum(0).ravel()

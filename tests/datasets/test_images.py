@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -120,6 +122,47 @@ def test_transparent_parts_become_white(tmp_path):
     assert load(tmp_path / "glass.png", 4, 3).min() == 255
 
 
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
+def test_of_16_bits_a_pixel_the_upper_8_are_kept(tmp_path, ending):
+    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) << 10
+    Image.fromarray(grey).save(tmp_path / f"deep.{ending}")
+    assert np.array_equal(load(tmp_path / f"deep.{ending}", 8, 3), np.stack([grey >> 8] * 3, -1))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P5 2x 2 255 1234",
+        b"P5",
+        b"BM" + b"\xff" * 60,
+        b"\x89PNG\r\n\x1a\n" + bytes(40),
+        b"II*\0" + b"\xff" * 40,
+    ],
+    ids=["number", "end", "size", "chunk", "tag"],
+)
+def test_whatever_an_image_is_broken_by_it_is_left_out(folder, content):
+    (folder / "06.jpg").unlink()
+    whole = small(folder, batch_size=1)
+    first = batches(whole.train, 0, 1)[0]["x"]
+    broken = next(
+        file for file in folder.iterdir() if np.array_equal(load(file, 8, 3) / np.float32(255), first[0])
+    )
+    broken.write_bytes(content)
+    assert np.array_equal(
+        batches(small(folder, batch_size=1).train, 0, 1)[0]["x"], batches(whole.train, 1, 1)[0]["x"]
+    )
+
+
+def test_pixels_of_no_known_range_are_left_out(tmp_path):
+    for number in range(4):
+        Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / f"{number}.tif")
+    with pytest.raises(
+        ValueError,
+        match=r"^path: none of the 2 images can be read, .* float32 pixels are not of 8 or 16 bits",
+    ):
+        small(tmp_path, batch_size=1)
+
+
 def test_folders_are_classes_where_every_image_lies_in_one(tmp_path):
     for name, color in (("dark", (9, 9, 9)), ("light", (240, 240, 240))):
         for number in range(8):
@@ -158,6 +201,15 @@ def test_what_cannot_be_streamed_is_refused_by_its_setting(folder, settings, mes
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(ValueError, match=rf"^{message}"):
         small(settings.pop("path", folder), **settings)
+
+
+def test_a_stream_that_lives_to_the_end_of_python_ends_without_a_word(folder):
+    program = (
+        f"from runner.datasets import image_folder; data = image_folder({str(folder)!r}, 8, batch_size=4)"
+    )
+    (folder / "06.jpg").unlink()
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_folder_of_damaged_images_is_refused(folder):

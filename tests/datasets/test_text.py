@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from runner.datasets import Windows, markov, text
+from runner.datasets import Windows, text
 from runner.types import Feature, Spec
 
 KEY = jax.random.key(0)
@@ -73,41 +73,3 @@ def test_what_is_not_utf8_is_refused_with_its_place(tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9 " * 50)
     with pytest.raises(ValueError, match=r"not UTF-8 \(byte 3\)"):
         text(str(tmp_path / "latin"))
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_entropy_is_that_of_the_text_given_as_many_letters(order):
-    data = markov(symbols=4, order=order, concentration=0.5, size=100_000)
-    tokens = np.asarray(data.train.tokens)
-    contexts = sum(
-        tokens[place : len(tokens) - order + place] * 4 ** (order - 1 - place) for place in range(order)
-    )
-    counts = np.zeros((4**order, 4))
-    np.add.at(counts, (contexts, tokens[order:]), 1)
-    share, total = counts / counts.sum(), counts.sum(1, keepdims=True)
-    chance = np.divide(counts, total, out=np.ones_like(counts), where=counts > 0)
-    np.testing.assert_allclose(data.spec.entropy, -(share * np.log(chance)).sum(), atol=0.01)
-
-
-def test_one_seed_draws_one_source_and_text():
-    one, same, other = (markov(size=4000, split_seed=seed) for seed in (0, 0, 1))
-    assert np.array_equal(one.train.tokens, same.train.tokens)
-    assert one.spec.entropy == same.spec.entropy != other.spec.entropy
-    assert "".join(one.spec.vocabulary) == "abcdefghijklmnop"
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"symbols": 1}, r"symbols: 1 is not in 2\.\.52"),
-        ({"symbols": 53}, "symbols: 53"),
-        ({"order": 0}, "order: 0"),
-        ({"symbols": 52, "order": 4}, "order: 4 letters of 52"),
-        ({"concentration": 0.0}, "concentration: 0.0"),
-        ({"split_seed": -1}, "split_seed: -1"),
-        ({"size": 100}, "length: the validation part has 5 tokens"),
-    ],
-)
-def test_a_source_that_cannot_be_drawn_is_refused(settings, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        markov(**settings)
