@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import jax
@@ -20,6 +21,9 @@ from runner.metrics import (
 from runner.numbers import join, split
 from runner.types import Figures, Key, Source
 
+AT_ONCE = 2**17  # numbers of the samples drawn in one call: 2048 images of 8 x 8, 10 of 64 x 64 in colours
+NEIGHBOURS = 3  # by which precision and recall tell what is near
+
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
@@ -35,10 +39,15 @@ class Samples:
     features: Any = None
 
     def __post_init__(self):
-        if self.size < 2:
+        if self.size < self.fewest:
             raise ValueError(
-                f"size: {self.size} is less than 2; a distance between sets needs at least 2 samples"
+                f"size: {self.size} is less than {self.fewest}, the fewest samples that can be compared"
             )
+
+    @property
+    def fewest(self) -> int:
+        """How many examples each set needs at least: two for a distance, and for features more than the neighbours."""
+        return 2 if self.features is None else NEIGHBOURS + 1
 
     def __call__(
         self, key: Key, scenario: Any, state: Any, source: Source
@@ -49,11 +58,11 @@ class Samples:
         `high_quality`; and of features `kernel_distance`, `precision` and `recall`.
 
         Raises:
-            ValueError: the scenario has no `sample`, or the data no two `x`.
+            ValueError: the scenario has no `sample`, or the data no `x` or too few.
         """
-        _check(scenario, source)
+        self._check(scenario, source)
         metrics, drawn = Means()(key, scenario, state, source)
-        generated = _draw(*split(scenario), jax.random.fold_in(key, 2), state, self.size)
+        generated = self._draw(jax.random.fold_in(key, 2), scenario, state, source.spec.shape("x"))
         batches = passes(key, source, self.size)
         x = [np.asarray(_x(key, number, source, item))[:rows] for number, item, rows in batches]
         real = np.concatenate(x)
@@ -69,13 +78,22 @@ class Samples:
         metrics |= {name: float(value) for name, value in values.items()}
         return metrics, {**drawn, **figures.samples(np.asarray(generated), real)}
 
+    def _draw(self, key: Key, scenario: Any, state: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """Draws the samples, large ones some at a time: a net takes far more memory than its outputs."""
+        block = max(1, AT_ONCE // math.prod(shape))
+        if block >= self.size:
+            return np.asarray(_draw(*split(scenario), key, state, self.size))
+        keys = (jax.random.fold_in(key, number) for number in range(math.ceil(self.size / block)))
+        drawn = [np.asarray(_draw(*split(scenario), own, state, block)) for own in keys]
+        return np.concatenate(drawn)[: self.size]
+
     def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
         """Gives the names of the metrics, from shapes alone; nothing is computed.
 
         Raises:
-            ValueError: the scenario has no `sample`, the data no two `x`, or their shapes differ.
+            ValueError: the scenario has no `sample`, the data no `x` or too few, or their shapes differ.
         """
-        _check(scenario, source)
+        self._check(scenario, source)
         samples = jax.eval_shape(
             lambda key, state: scenario.sample(key, state, self.size), jax.random.key(0), state
         )
@@ -91,21 +109,22 @@ class Samples:
         distances = ("energy_distance", "sliced_wasserstein")
         return (*Means().names(scenario, state, source), *distances, *modes, *features)
 
-
-def _check(scenario: Any, source: Source) -> None:
-    if not hasattr(scenario, "sample"):
-        raise ValueError(
-            f"evaluation: {type(scenario).__name__} has no `sample` to be judged by; take evaluation=means"
-        )
-    source.spec.shape("x")
-    if source.size == 1:
-        raise ValueError("evaluation: the held-out data has 1 row; a distance between sets needs at least 2")
+    def _check(self, scenario: Any, source: Source) -> None:
+        if not hasattr(scenario, "sample"):
+            raise ValueError(
+                f"evaluation: {type(scenario).__name__} has no `sample` to be judged by; take evaluation=means"
+            )
+        source.spec.shape("x")
+        if source.size is not None and source.size < self.fewest:
+            raise ValueError(
+                f"evaluation: the held-out data has {source.size} of the {self.fewest} rows that a comparison needs"
+            )
 
 
 def _by_features(generated: np.ndarray, real: np.ndarray) -> dict[str, jax.Array]:
     mean, std = real.mean(0, keepdims=True), real.std(0, keepdims=True)
     generated, real = ((each - mean) / np.where(std > 0, std, 1) for each in (generated, real))
-    precision, recall = precision_recall(generated, real)
+    precision, recall = precision_recall(generated, real, NEIGHBOURS)
     return {"kernel_distance": kernel_distance(generated, real), "precision": precision, "recall": recall}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runner.datasets import Arrays, Sampler
-from runner.evaluators import Means, Samples
+from runner.evaluators import Means, Samples, samples
 from runner.types import Modes, Spec
 
 KEY = jax.random.key(0)
@@ -75,6 +75,22 @@ def test_draws_points_of_the_plane_and_images(shape, drawn):
         assert draw() is draw()
 
 
+def test_large_samples_are_drawn_some_at_a_time_and_each_is_its_own(monkeypatch):
+    monkeypatch.setattr(samples, "AT_ONCE", 2 * 64)
+    drawn = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Counting(Normal):
+        def sample(self, key, state, n):
+            drawn.append(n)
+            return super().sample(key, state, n)
+
+    _, figures = Samples(size=201)(KEY, Counting((2,)), state(), held_out((2,)))
+    assert set(drawn) == {64}
+    generated = figures["samples"]().axes[1].collections[0].get_offsets()
+    assert len(np.unique(generated, axis=0)) == len(generated) == 201
+
+
 @pytest.mark.parametrize(("size", "rows"), [(None, 100), (70, 70), (1000, 100)])
 def test_compares_with_no_more_examples_than_it_draws_samples(size, rows):
     def draw(key, n):
@@ -91,7 +107,12 @@ def test_compares_with_no_more_examples_than_it_draws_samples(size, rows):
     ("size", "scenario", "source", "message"),
     [
         (2, Silent(), held_out((2,)), "evaluation: Silent has no `sample`"),
-        (2, Normal((2,)), held_out((2,), size=1, batch_size=1), "evaluation: the held-out data has 1 row"),
+        (
+            2,
+            Normal((2,)),
+            held_out((2,), size=1, batch_size=1),
+            "evaluation: the held-out data has 1 of the 2 rows",
+        ),
         (2, Normal((2,)), Sampler(lambda key, n: {}, (), 1, spec=Spec({})), "the data has no 'x'"),
         (
             2,
@@ -105,3 +126,37 @@ def test_compares_with_no_more_examples_than_it_draws_samples(size, rows):
 def test_refuses_what_it_cannot_judge_before_any_work(size, scenario, source, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         Samples(size).names(scenario, state(), source)
+
+
+class Flat:
+    """Features: the numbers of x themselves."""
+
+    shape = (2,)
+
+    def __call__(self, x):
+        return np.asarray(x).reshape(len(x), -1)
+
+
+def test_features_tell_collapse_from_what_is_like_the_data():
+    source, judge = held_out((2,)), Samples(400, Flat())
+    like, _ = judge(KEY, Normal((2,)), state(), source)
+    collapsed, _ = judge(KEY, Normal((2,), spread=0.01), state(), source)
+    assert tuple(like) == judge.names(Normal((2,)), state(), source)
+    assert abs(like["kernel_distance"]) < 0.3 < collapsed["kernel_distance"]
+    assert collapsed["precision"] == 1
+    assert collapsed["recall"] < 0.1 < 0.8 < min(like["precision"], like["recall"])
+
+
+def test_features_that_are_constant_in_the_data_count_as_they_are():
+    x = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
+    x[:, 1] = 3
+    source = Arrays({"x": x}, 64, spec=Spec.of({"x": x}), shuffle=False)
+    metrics, _ = Samples(100, Flat())(KEY, Normal((2,)), state(), source)
+    assert np.isfinite(list(metrics.values())).all()
+
+
+def test_features_need_more_examples_than_neighbours():
+    with pytest.raises(ValueError, match="^size: 3 is less than 4, the fewest samples"):
+        Samples(3, Flat())
+    with pytest.raises(ValueError, match="^evaluation: the held-out data has 3 of the 4 rows"):
+        Samples(4, Flat()).names(Normal((2,)), state(), held_out((2,), size=3, batch_size=3))

@@ -37,6 +37,20 @@ def test_precision_equals_its_definition_whatever_the_blocks(monkeypatch, block)
     np.testing.assert_allclose(found, expected)
 
 
+def test_examples_that_are_equal_are_neighbours_of_no_reach():
+    x = jnp.zeros((5, 2))
+    assert precision_recall(x, x) == (1, 1)
+    assert precision_recall(x, x + 1e-6) == (0, 0)
+
+
+@pytest.mark.parametrize("sizes", [(3, 9), (9, 3)])
+def test_a_set_without_so_many_neighbours_is_refused(sizes):
+    x, y = (draws(size, 2) for size in sizes)
+    with pytest.raises(ValueError, match="^neighbours: 3 need more than 3 examples in each set"):
+        precision_recall(x, y)
+    assert len(precision_recall(x, y, neighbours=2)) == 2
+
+
 def test_the_kernel_distance_equals_its_definition():
     x, y = np.float64(draws(2, 30, 4))
     x, y = x[:12], 1 + y
