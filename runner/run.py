@@ -15,6 +15,7 @@ from runner.stretch import Keys
 from runner.types import Figures, Metrics, Spec
 
 SPLITS = ("train", "validation", "test")
+AT_ONCE = 250  # examples whose features are asked for in one call
 
 
 def features(run: str, step: int | None = None) -> "Features":
@@ -45,10 +46,11 @@ class Features:
         self.shape = run.spec.shape("x")
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Gives features `[N, F]` of x `[N, ...]`."""
+        """Gives features `[N, F]` of x `[N, ...]`, some at a time: a net takes far more memory than its outputs."""
         ability = "features" if hasattr(self._scenario, "features") else "predict"
-        found = np.asarray(_ask(ability, *split(self._scenario), self._state, x))
-        return found.reshape(len(x), -1)
+        ask = functools.partial(_ask, ability, *split(self._scenario), self._state)
+        blocks = np.split(np.asarray(x), range(AT_ONCE, len(x), AT_ONCE))
+        return np.concatenate([np.asarray(ask(block)).reshape(len(block), -1) for block in blocks])
 
 
 def open_run(path: str | Path) -> "Run":

@@ -64,7 +64,10 @@ def small(arguments: list[str]) -> list[str]:
     if not trains or "--help" in arguments:
         return arguments
     steps = 3 if arguments[:1] == ["resume"] else 2
-    return [*(word for word in arguments if not word.startswith("steps=")), f"steps={steps}"]
+    words = [*(word for word in arguments if not word.startswith("steps=")), f"steps={steps}"]
+    return (
+        [*words, "evaluation.size=64"] if any("diffusion" in word for word in words) and steps == 2 else words
+    )
 
 
 @pytest.mark.parametrize(

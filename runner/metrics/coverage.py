@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from runner.types import Modes
 
@@ -9,7 +10,7 @@ REACH = 3  # spreads from the nearest centre within which a point is of high qua
 FAIR_SHARE = 0.2  # of the points each mode would get, were they spread evenly, that cover it
 
 
-def high_quality(x: jax.Array, modes: Modes) -> jax.Array:
+def high_quality(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
     """Gives the share of the points `x [N, D]` within 3 spreads of the nearest centre.
 
     Of real points in the plane it is 0.989. It rewards collapse (one mode is enough): read it with
@@ -18,7 +19,7 @@ def high_quality(x: jax.Array, modes: Modes) -> jax.Array:
     return _near(x, modes).any(1).mean()
 
 
-def modes_covered(x: jax.Array, modes: Modes) -> jax.Array:
+def modes_covered(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
     """Counts the centres that get at least 20 % of their fair share of the high-quality points of `x [N, D]`.
 
     This is stricter than the usual count of the centres that get any point.
@@ -27,7 +28,7 @@ def modes_covered(x: jax.Array, modes: Modes) -> jax.Array:
     return ((points > 0) & (points >= FAIR_SHARE * points.mean())).sum()
 
 
-def _near(x: jax.Array, modes: Modes) -> jax.Array:
+def _near(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
     """Tells which points are close to which centre, if it is their nearest: [N, M]."""
     gaps = jnp.linalg.norm(x[:, None] - jnp.asarray(modes.centres)[None], axis=-1)
     nearest = jax.nn.one_hot(gaps.argmin(1), gaps.shape[1], dtype=bool)

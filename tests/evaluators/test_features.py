@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from runner import run as runs
 from runner.cli import main
 from runner.run import features, open_run
 
@@ -22,7 +23,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("run", "size"), [("digits", 10), ("codes", 8)])
-def test_features_are_codes_where_there_are_any_and_else_what_is_predicted(folder, run, size):
+def test_features_are_codes_where_there_are_any_and_else_what_is_predicted(monkeypatch, folder, run, size):
+    monkeypatch.setattr(runs, "AT_ONCE", 2)
     of = features(str(folder / run))
     x = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32)
     assert of(x).shape == (5, size)

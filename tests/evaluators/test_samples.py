@@ -124,7 +124,7 @@ def test_compares_with_no_more_examples_than_it_draws_samples(size, rows):
     ],
 )
 def test_refuses_what_it_cannot_judge_before_any_work(size, scenario, source, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=rf"^{message}"):
         Samples(size).names(scenario, state(), source)
 
 
@@ -156,7 +156,7 @@ def test_features_that_are_constant_in_the_data_count_as_they_are():
 
 
 def test_features_need_more_examples_than_neighbours():
-    with pytest.raises(ValueError, match="^size: 3 is less than 4, the fewest samples"):
+    with pytest.raises(ValueError, match=r"^size: 3 is less than 4, the fewest samples"):
         Samples(3, Flat())
-    with pytest.raises(ValueError, match="^evaluation: the held-out data has 3 of the 4 rows"):
+    with pytest.raises(ValueError, match=r"^evaluation: the held-out data has 3 of the 4 rows"):
         Samples(4, Flat()).names(Normal((2,)), state(), held_out((2,), size=3, batch_size=3))

@@ -46,7 +46,7 @@ def test_examples_that_are_equal_are_neighbours_of_no_reach():
 @pytest.mark.parametrize("sizes", [(3, 9), (9, 3)])
 def test_a_set_without_so_many_neighbours_is_refused(sizes):
     x, y = (draws(size, 2) for size in sizes)
-    with pytest.raises(ValueError, match="^neighbours: 3 need more than 3 examples in each set"):
+    with pytest.raises(ValueError, match=r"^neighbours: 3 need more than 3 examples in each set"):
         precision_recall(x, y)
     assert len(precision_recall(x, y, neighbours=2)) == 2
 
