@@ -121,7 +121,6 @@ def test_a_run_on_streamed_images_killed_on_its_way_ends_with_the_same_bits(tmp_
     words += [f"dataset.path={folder}", "dataset.size=8", "dataset.batch_size=16", "evaluation.size=16"]
     words += ["steps=150", "loop.save_every=10", "loop.evaluate_every=100", "loop.log_every=7"]
     assert_killed_and_resumed_equals_the_whole(words, first=10, last=150)
-    assert "cannot be read" in Path("whole/runner.log").read_text() + Path("killed/runner.log").read_text()
 
 
 def test_a_sweep_runs_every_job_in_a_directory_of_its_own():

@@ -10,10 +10,11 @@ import yaml
 
 import runner.losses
 from runner.losses import hinge, least_squares, minimax, non_saturating, wasserstein
-from runner.types import AdversarialLoss
+from runner.types import AdversarialLoss, Likelihood
 
 CONFIGS = sorted(pathlib.Path(runner.losses.__file__).parents[1].glob("conf/loss/*.yaml"))
-GAMES = {name: getattr(runner.losses, name) for name in runner.losses.__all__}
+LOSSES = {name: getattr(runner.losses, name) for name in runner.losses.__all__}
+GAMES = {name: loss for name, loss in LOSSES.items() if isinstance(loss, AdversarialLoss)}
 LOG2 = math.log(2)
 LOG_D = math.log(0.75)  # of the logit log 3
 LOG_NOT_D = math.log(0.25)
@@ -75,6 +76,10 @@ def test_every_config_names_a_loss_that_gives_one_value_for_each_example(path):
     assert config.pop("_partial_") is True
     if isinstance(loss, AdversarialLoss):
         assert (name, loss, config) == (path.stem, GAMES[path.stem], {})
+    elif isinstance(loss, Likelihood):
+        assert (name, loss, config) == (path.stem, LOSSES[path.stem], {})
+        outputs = jnp.zeros((6, 3))
+        assert loss.negative_log(outputs, outputs + 0.5).shape == loss.mean(outputs).shape == (6, 3)
     elif path.stem == "cross_entropy":
         np.testing.assert_allclose(
             loss(jnp.log(jnp.array([[3.0, 1.0]])), jnp.array([1]), **config), [math.log(4)]
