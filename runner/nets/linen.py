@@ -11,7 +11,7 @@ NAMES = ("is_training", "train", "training", *OPPOSITES)
 
 
 class LinenNet(NamedTuple):
-    """The pair of functions that stands for a linen module; equal modules give the same."""
+    """The pair of functions that stands for a linen module; equal modules that can be hashed give the same."""
 
     init: Any
     apply: Any
@@ -25,10 +25,13 @@ def from_linen(module: Any) -> LinenNet:
             `is_training`, `use_running_average` or `deterministic`. The last two are the opposite of training.
             Of random streams it gets "dropout".
     """
-    return _net_of(module)
+    try:
+        hash(module)
+    except TypeError:  # it holds a list, as `nn.Sequential` may, or an array
+        return _net_of(module)
+    return _cached_net_of(module)
 
 
-@functools.cache
 def _net_of(module: Any) -> LinenNet:
     taken = inspect.signature(type(module).__call__).parameters
     modes = [name for name in NAMES if name in taken]
@@ -51,3 +54,6 @@ def _net_of(module: Any) -> LinenNet:
         return outputs, {**net_state, **changed}
 
     return LinenNet(init, apply)
+
+
+_cached_net_of = functools.cache(_net_of)

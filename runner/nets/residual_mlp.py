@@ -38,6 +38,8 @@ def residual_mlp(
     check_size("size", size)
     check_size("blocks", blocks)
     check_even("embedding_size", embedding_size)
+    if not 1 <= max_frequency < math.inf:
+        raise ValueError(f"max_frequency: {max_frequency} is no number from 1 up")
 
     def forward(x, variance):
         embedding = noise_embedding(variance, embedding_size, max_frequency)

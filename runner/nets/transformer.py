@@ -37,13 +37,15 @@ def transformer(
         Vaswani et al. 2017, the decoder alone, normalised before each layer, with learned positions and GELU as in
         GPT-2 (Radford et al. 2019).
     """
-    check_sizes("output_shape", output_shape, at_least=1)
+    check_sizes("output_shape", output_shape)
+    if len(output_shape) != 1:
+        raise ValueError(f"output_shape: {list(output_shape)} is no vocabulary, such as [64]")
     for name, value in (("size", size), ("layers", layers), ("heads", heads), ("max_length", max_length)):
         check_size(name, value)
     check_dropout(dropout)
     if size % heads:
         raise ValueError(f"heads: {heads} do not divide size {size}")
-    vocabulary = output_shape[-1]
+    (vocabulary,) = output_shape
 
     def forward(x, is_training):
         if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.integer):

@@ -1,5 +1,6 @@
 """The U-Net for images that is told how noisy they are."""
 
+import math
 from collections.abc import Sequence
 
 import haiku as hk
@@ -33,16 +34,24 @@ def unet(
         max_frequency: of the sinusoids; the lowest is 1.
 
     Raises:
-        ValueError: a setting is out of its range; when called, x is no image or cannot be halved so often.
+        ValueError: a setting is out of its range, or `output_shape` no image's; when called, x is no image or cannot
+            be halved so often.
 
     Source:
         Ronneberger et al. 2015, in the form of Keras's example "Denoising Diffusion Implicit Models" (Béres 2022),
-        with nearest instead of bilinear enlargement.
+        with nearest instead of bilinear enlargement, and scale and offset in BatchNorm.
     """
     check_sizes("output_shape", output_shape)
+    if len(output_shape) != 3:
+        shape = list(output_shape)
+        raise ValueError(
+            f"unet needs images [height, width, channels], not outputs {shape}: take residual_mlp for these"
+        )
     check_sizes("channels", channels, at_least=1)
     check_size("blocks", blocks)
     check_even("embedding_size", embedding_size)
+    if not 1 <= max_frequency < math.inf:
+        raise ValueError(f"max_frequency: {max_frequency} is no number from 1 up")
 
     def forward(x, variance, is_training):
         x = as_images(x, "unet")
