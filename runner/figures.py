@@ -1,6 +1,5 @@
 """Pictures of a run: matplotlib Figures made without pyplot or any other global state."""
 
-import functools
 import io
 import itertools
 import math
@@ -21,7 +20,6 @@ PAIRS = 16  # images in a row of examples, above as many reconstructions
 _rendering = threading.Lock()  # fonts and formulas are cached by matplotlib for all threads, without one
 
 
-@functools.lru_cache(maxsize=8)  # both writers of pictures ask for each
 def png(draw: "Callable[[], Figure]") -> bytes:
     """Draws a figure and encodes it; one at a time, whatever the threads."""
     content = io.BytesIO()
@@ -57,6 +55,38 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
         _line(
             panel, lines.get(f"validation/{name}"), color=ORANGE, label="validation", marker="o", markersize=3
         )
+        panel.set(title=name, xlabel="step")
+        if panel.lines:
+            panel.legend(frameon=False)
+    return figure
+
+
+def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
+    """Draws how several runs fared over the steps: their mean, its band of a deviation, and from least to most.
+
+    Args:
+        records: `{"step": ..., "name/mean": value, "name/std": ..., "name/min": ..., "name/max": ...}`, not every
+            name in each; `validation/<name>` joins `<name>`.
+    """
+    bands: dict[str, list[tuple[float, ...]]] = {}
+    for record in records:
+        for name in (key.removesuffix("/mean") for key in record if key.endswith("/mean")):
+            values = (float(record[f"{name}/{kind}"]) for kind in ("mean", "std", "min", "max"))
+            bands.setdefault(name, []).append((record["step"], *values))
+    panels = list(dict.fromkeys(name.removeprefix("validation/") for name in bands)) or [""]
+    columns = min(3, math.ceil(math.sqrt(len(panels))))
+    figure, axes = _panels(math.ceil(len(panels) / columns), columns, width=4.2, height=2.9)
+    for panel, name in itertools.zip_longest(axes, panels):
+        if name is None:
+            panel.remove()
+            continue
+        lines = ((name, BLUE, "training"), (f"validation/{name}", ORANGE, "validation"))
+        for of, color, label in lines:
+            if of in bands:
+                steps, mean, std, least, most = np.array(bands[of]).T
+                panel.plot(steps, mean, color=color, linewidth=1.5, label=label)
+                panel.fill_between(steps, mean - std, mean + std, color=color, alpha=0.25, linewidth=0)
+                panel.fill_between(steps, least, most, color=color, alpha=0.1, linewidth=0)
         panel.set(title=name, xlabel="step")
         if panel.lines:
             panel.legend(frameon=False)
@@ -134,9 +164,9 @@ def samples(generated: np.ndarray, real: np.ndarray | None = None) -> "dict[str,
     """Gives the figure of samples [N, ...]: points of the plane beside real ones, or images; none for other shapes."""
     shape = generated.shape[1:]
     if shape == (2,):
-        return {"samples": functools.cache(lambda: scatter(real, generated))}
+        return {"samples": lambda: scatter(real, generated)}
     if len(shape) == 3 and shape[-1] in (1, 3):
-        return {"samples": functools.cache(lambda: images(generated[:64]))}
+        return {"samples": lambda: images(generated[:64])}
     return {}
 
 

@@ -4,11 +4,11 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import jax
-
 from runner.records import Record, refuse_not_finite
+from runner.signals import Stopped
 from runner.stretch import Keys, Program
 from runner.types import Key, Metrics
 
@@ -76,6 +76,7 @@ class Loop:
         checkpoints: Any = None,
         writers: Sequence[Any] = (),
         warm_start: Callable[[Any], Any] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> Any:
         """Trains, from the newest checkpoint where there is one, and gives the last state.
 
@@ -87,8 +88,10 @@ class Loop:
             checkpoints: keeps states: `restore(template)`, `save(step, state, extra, value)`.
             warm_start: changes the first state, which is then judged before any step; a resumed run has no use for it.
             writers: each gets `write(step, metrics, figures)` at the end of each stretch, empty where nothing is due.
+            stop: asked before each stretch, some of a second long; where it says so, the state is saved.
 
         Raises:
+            Stopped: by `stop`; the run can go on from there.
             NotFinite: a loss or the state to be saved is no finite number; what was saved stays.
             ValueError: something does not fit; said before anything is compiled.
         """
@@ -98,37 +101,50 @@ class Loop:
         template = program.template()
         self.refuse_unknown_best(evaluator and evaluator.names(scenario, template, validation))
         found = checkpoints.restore(template) if checkpoints is not None else None
-        step, state, extra = found or (0, program.init(), {})
+        state, step, extra, fused = self._begin(program, template, found)
         judge = functools.partial(self._judge, evaluator, keys, scenario, validation)
         if warm_start is not None and found is None:
             state = program.place(warm_start(state))
             _write(writers, 0, *judge(state, 0))
-        record, best = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ()))
-        fused = self._fuses(program, state, step, extra.get("fused"))
+        record, best, kept = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ())), step
         check = refuse_not_finite if self.check_state else None
 
         while step < self.steps and not self._stops(best):
-            end, figures, value = self._boundary(step), {}, None
-            for newest, made, length, table in program.advance(state, step, end, fused, check):
-                state = newest
+            end, metrics, figures, value = self._boundary(step), {}, {}, None
+            for newest, made, length, table in program.advance(state, step, end, fused, check, stop):
+                state, step = newest, made + length
                 records = {at: means | _rates(scenario, at) for at, means in record.add(made, table)}
-                records.setdefault(made + length, {})
+                records.setdefault(step, {})
                 metrics = records.pop(end, {})
                 for at in sorted(records):
                     _write(writers, at, records[at])
-            step = end
-            if self._due(step, self.evaluate_every):
+            stopped = step < end
+            if not stopped and self._due(step, self.evaluate_every):
                 judged, figures = judge(state, step)
                 metrics |= judged
                 value = judged.get(f"validation/{self.best}")
                 best = best if value is None else best.after(step, value, self.mode)
-            _write(writers, step, metrics, figures)
-            if checkpoints is not None and (
-                self._due(step, self.save_every) or best.step == step or self._stops(best)
-            ):
+            if not stopped:
+                _write(writers, step, metrics, figures)
+            due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
+            if checkpoints is not None and due and step != kept:
                 refuse_not_finite(step, state)
                 checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
+                kept = step
+            if stopped:
+                raise Stopped(f"stopped at step {step}")
         return state
+
+    def _begin(self, program: Program, template: Any, found: tuple | None) -> tuple[Any, int, dict, bool]:
+        """Gives the first state, or that of a checkpoint, its step and what else it holds, and whether to fuse."""
+        with ThreadPoolExecutor(
+            1
+        ) as beside:  # the initial values are compiled and made while the steps compile
+            first = None if found else beside.submit(program.init)
+            step, state, extra = found or (0, template, {})
+            fuse = {None: self.fuse, True: "always", False: "never"}[extra.get("fused")]
+            fused = program.compile(state, step, "never" if self.check_state else fuse)
+        return state if first is None else first.result(), step, extra, fused
 
     def _judge(self, evaluator: Any, keys: Keys, scenario: Any, source: Any, state: Any, step: int) -> tuple:
         if evaluator is None:
@@ -146,13 +162,6 @@ class Loop:
 
     def _due(self, step: int, every: int | None) -> bool:
         return step == self.steps or (every is not None and step % every == 0)
-
-    def _fuses(self, program: Program, state: Any, step: int, before: bool | None) -> bool:
-        if self.check_state or self.fuse != "auto":
-            return self.fuse == "always" and not self.check_state
-        if before is not None:
-            return before
-        return jax.default_backend() != "cpu" or not program.has_native_convolutions(state, step)
 
     def refuse_unknown_best(self, names: Sequence[str] | None) -> None:
         """Raises ValueError where the evaluation's metrics do not include the one that `best` follows."""

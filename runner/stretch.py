@@ -15,9 +15,9 @@ from runner.scenario import named_leaves
 from runner.types import Key, Metrics, Source, Spec
 
 CAPACITY = 128  # steps in the longest stretch; the length itself is dynamic, so there is one compile
-SECONDS = (
-    0.5  # a stretch that took less is followed by one twice as long, so that none takes much over a second
-)
+FEED = 2**25  # bytes that the host sends for a stretch of full capacity, unless a single step needs more
+# A stretch that took less seconds is followed by one twice as long, so that none takes much over a second.
+SECONDS = 0.5
 
 
 class Keys(NamedTuple):
@@ -58,6 +58,7 @@ class Program:
         self.keys, self.spec = keys, source.spec
         self.feed, self.source = source.feed, self.place(source)
         self._length, self._read, self._taken = 1, 0.0, (-1, 0, None)
+        self._capacity = CAPACITY
 
     def place(self, tree: Any) -> Any:
         """Puts arrays where the steps want them: on each of the devices that share the batches."""
@@ -75,11 +76,13 @@ class Program:
 
     def _template(self) -> Any:
         state = jax.eval_shape(_initialize, self.rest, self.numbers, self.keys.init, self.spec)
+        if self.mesh is not None:
+            everywhere = NamedSharding(self.mesh, PartitionSpec())
+            state = jax.tree.map(lambda leaf: leaf.update(sharding=everywhere), state)
         lead = (self.source.batch_size,) if self.batches is None else (self.batches, self.source.batch_size)
         shapes = {name: (lead + shape, dtype) for name, (shape, dtype) in self.spec.features.items()}
         batch = {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in shapes.items()}
-        step = lambda numbers, state, batch: join(self.rest, numbers).step(self.keys.step, state, batch)
-        after, _ = jax.eval_shape(step, self.numbers, state, batch)
+        after, _ = jax.eval_shape(_step, self.rest, self.numbers, self.keys.step, state, batch)
         _refuse_changed(state, after)
         return state
 
@@ -98,28 +101,50 @@ class Program:
         """Makes the first state."""
         return self.place(_initialize(self.rest, self.numbers, self.keys.init, self.spec))
 
-    def has_native_convolutions(self, state: Any, step: int) -> bool:
-        """Tells whether the traced steps, from `step` on, hold one; the trace is what is compiled later."""
-        traced = _stretch.trace(*self._arguments(state, step, 1))
-        return _holds(traced.jaxpr.jaxpr, "conv_general_dilated")
+    def compile(self, state: Any, step: int, fuse: str) -> bool:
+        """Compiles the steps from shapes, so that initial values may be computed meanwhile.
 
-    def _arguments(self, state, step: int, length: int) -> tuple:
-        pad = lambda rows: np.concatenate([rows, np.zeros((CAPACITY - length, *rows.shape[1:]), rows.dtype)])
-        feed = self.place(jax.tree.map(pad, self._take(step, length)))
-        return (
-            self.rest,
-            self.mesh,
-            self.numbers,
-            state,
-            self.keys,
-            np.int32(step),
-            np.int32(length),
-            self.source,
-            feed,
+        Args:
+            state: of step `step`; shapes and dtypes are enough.
+            step: from which it goes on.
+            fuse: as in `Loop`.
+
+        Returns:
+            Whether the steps are fused.
+        """
+        size = sum(rows.nbytes for rows in jax.tree.leaves(self._take(step, 1)))
+        self._capacity = max(1, min(CAPACITY, FEED // max(size, 1)))
+        stretch = _stretch.trace(*self._arguments(state, step, 1))
+        slow = jax.default_backend() == "cpu" and _holds(stretch.jaxpr.jaxpr, "conv_general_dilated")
+        if fuse == "always" or (fuse == "auto" and not slow):
+            stretch.lower().compile()
+            return True
+        item = self._item(self._take(step, 1), 0)
+        _single.trace(*self._shared(state), np.int32(step), self.source, item).lower().compile()
+        return False
+
+    def _shared(self, state: Any) -> tuple:
+        return self.rest, self.mesh, self.numbers, state, self.keys
+
+    def _arguments(self, state: Any, step: int, length: int) -> tuple:
+        pad = lambda rows: np.concatenate(
+            [rows, np.zeros((self._capacity - length, *rows.shape[1:]), rows.dtype)]
         )
+        feed = self.place(jax.tree.map(pad, self._take(step, length)))
+        return (self._capacity, *self._shared(state), np.int32(step), np.int32(length), self.source, feed)
 
-    def advance(self, state: Any, step: int, end: int, fused: bool, check: Any = None) -> Iterator[tuple]:
+    def advance(
+        self, state: Any, step: int, end: int, fused: bool, check: Any = None, stop: Any = None
+    ) -> Iterator[tuple]:
         """Runs from `step` to `end` in stretches, each read once the next one is dispatched.
+
+        Args:
+            state: of step `step`; donated.
+            step: steps made.
+            end: steps to be made.
+            fused: as `compile` told.
+            check: called with (steps made, state) after each step that is not fused.
+            stop: tells whether to end after the stretch that runs.
 
         Yields:
             The newest state, steps made before the stretch that was read, its length, its metrics `[length, ...]`.
@@ -127,7 +152,7 @@ class Program:
         pending = None
         while step < end or pending is not None:
             before, pending = pending, None
-            if step < end:
+            if step < end and not (stop is not None and stop()):
                 length, dispatched = min(self._length, end - step), time.perf_counter()
                 if fused:
                     state, table = _stretch(*self._arguments(state, step, length))
@@ -144,28 +169,37 @@ class Program:
     def _pace(self, seconds: float) -> None:
         self._read = time.perf_counter()
         if seconds < SECONDS:
-            self._length = min(2 * self._length, CAPACITY)
+            self._length = min(2 * self._length, self._capacity)
         elif seconds > 2 * SECONDS:
             self._length = max(self._length // 2, 1)
 
     def _unfused(self, state: Any, step: int, length: int, check: Any) -> tuple[Any, Metrics]:
         feed, rows = self._take(step, length), []
         for place in range(length):
-            item = self.place(jax.tree.map(lambda rows, place=place: rows[place], feed))
-            arguments = (self.numbers, state, self.keys, np.int32(step + place), self.source, item)
-            state, metrics = _single(self.rest, self.mesh, *arguments)
+            arguments = np.int32(step + place), self.source, self._item(feed, place)
+            state, metrics = _single(*self._shared(state), *arguments)
             if check is not None:
                 check(step + place + 1, state)
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(jax.device_get(values)), *rows)
 
+    def _item(self, feed: Any, place: int) -> Any:
+        return self.place(jax.tree.map(lambda rows: rows[place], feed))
 
-@functools.partial(jax.jit, static_argnums=0)
+
+# Random initial values are most of what a short run compiles, and run once: they are not worth optimising.
+@functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 1})
 def _initialize(rest, numbers, key: Key, spec: Spec):
     return join(rest, numbers).init(key, spec)
 
 
-def _one(rest, numbers, state, keys: Keys, step, source, item, mesh: Mesh | None):
+@functools.partial(jax.jit, static_argnums=0)
+def _step(rest, numbers, key: Key, state, batch):
+    return join(rest, numbers).step(key, state, batch)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), inline=True)  # traced once, wherever it is called
+def _one(rest, mesh: Mesh | None, numbers, state, keys: Keys, step, source, item):
     scenario = join(rest, numbers)
     batches = getattr(scenario, "batches_per_step", None)
     if batches is None:
@@ -183,22 +217,20 @@ def _one(rest, numbers, state, keys: Keys, step, source, item, mesh: Mesh | None
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnames="state")
 def _single(rest, mesh, numbers, state, keys, step, source, item):
-    return _one(rest, numbers, state, keys, step, source, item, mesh)
+    return _one(rest, mesh, numbers, state, keys, step, source, item)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnames="state")
-def _stretch(rest, mesh, numbers, state, keys, start, length, source, feed):
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnames="state")
+def _stretch(capacity, rest, mesh, numbers, state, keys, start, length, source, feed):
     def body(place, carry):
         state, table = carry
         item = jax.tree.map(lambda rows: rows[place], feed)
-        state, metrics = _one(rest, numbers, state, keys, start + place, source, item, mesh)
+        state, metrics = _one(rest, mesh, numbers, state, keys, start + place, source, item)
         return state, jax.tree.map(lambda rows, value: rows.at[place].set(value), table, metrics)
 
     first = jax.tree.map(lambda rows: rows[0], feed)
-    _, shapes = jax.eval_shape(
-        lambda state: _one(rest, numbers, state, keys, start, source, first, mesh), state
-    )
-    table = jax.tree.map(lambda value: jnp.zeros((CAPACITY, *value.shape), value.dtype), shapes)
+    _, shapes = jax.eval_shape(_one, rest, mesh, numbers, state, keys, start, source, first)
+    table = jax.tree.map(lambda value: jnp.zeros((capacity, *value.shape), value.dtype), shapes)
     return jax.lax.fori_loop(0, length, body, (state, table))
 
 

@@ -1,3 +1,4 @@
+import functools
 import json
 import logging
 from typing import NamedTuple
@@ -73,6 +74,9 @@ def test_tensorboard_shows_every_tag_and_step_of_the_record_and_the_pictures(tmp
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     written(TensorBoard, tmp_path, hyperparameters={"seed": 0, "net.hidden_sizes": [8]})
+    shown = TensorBoard(tmp_path, start=4)
+    written(functools.partial(Pictures, show=shown.image), tmp_path)
+    shown.close()
     written(TensorBoard, tmp_path, {5: {"loss": 1.0}, 7: {"loss": 2.0}}, start=4)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
@@ -88,6 +92,7 @@ def test_the_latest_picture_wins_and_one_that_fails_does_not_end_the_run(tmp_pat
     pictures = Pictures(tmp_path)
     with caplog.at_level(logging.WARNING):
         pictures.write(1, {}, {"bad": fail, "samples": draw})
+        pictures.close()
     assert "no paper" in caplog.text
     assert (tmp_path / "figures/samples.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["samples.png"]
@@ -120,6 +125,7 @@ def test_parameters_are_told_by_net_with_shapes_and_totals():
     [
         lambda: figures.curves([{"step": s, "loss": 1 / s, "validation/loss": 2 / s} for s in range(1, 5)]),
         lambda: figures.curves([]),
+        lambda: figures.spread([]),
         lambda: figures.confusion(np.eye(3) / 3, ["a", "b", "c"]),
         lambda: figures.fit(np.arange(5.0), np.arange(5.0) ** 2, np.arange(5.0)),
         lambda: figures.against(np.arange(5.0), np.arange(5.0)),

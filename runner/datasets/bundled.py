@@ -1,6 +1,10 @@
 """Small real data that scikit-learn brings along: nothing is downloaded."""
 
+import importlib.util
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from runner.datasets.splits import split
 from runner.types import Column, Dataset
@@ -19,12 +23,17 @@ def digits(
 
     Source: Alpaydin and Kaynak 1998, UCI optical recognition of handwritten digits (its test part).
     """
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
-    arrays = {"x": bunch.images[..., None] / 16, "y": bunch.target}
-    labels = [str(name) for name in bunch.target_names]
+    rows = _digits()
+    arrays = {"x": rows[:, :-1].reshape(-1, 8, 8, 1) / 16, "y": rows[:, -1].astype(int)}
+    labels = [str(digit) for digit in range(10)]
     return split(arrays, batch_size, split_seed, validation, test, classes=len(labels), labels=labels)
+
+
+def _digits() -> np.ndarray:
+    """Reads 64 pixels and the label of each row, without importing scikit-learn, which takes a second."""
+    package = importlib.util.find_spec("sklearn")
+    folder = Path(str(package and package.origin)).parent
+    return np.loadtxt(folder / "datasets" / "data" / "digits.csv.gz", delimiter=",")
 
 
 def iris(

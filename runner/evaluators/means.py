@@ -40,7 +40,7 @@ class Means:
         drawn = _drawn(key, scenario, state, source, batches[: math.ceil(POINTS / source.batch_size)])
         if "confusion" in means:
             matrix, labels = means.pop("confusion"), source.spec.labels
-            drawn["confusion"] = functools.cache(functools.partial(figures.confusion, matrix, labels))
+            drawn["confusion"] = functools.partial(figures.confusion, matrix, labels)
         return {name: float(mean[at]) for name, at, mean in _spread(means)}, drawn
 
     def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
@@ -165,11 +165,11 @@ def _drawn(key: Key, scenario: Any, state: Any, source: Source, batches: list) -
         drawn |= _fit(*ask("predict"))
     if hasattr(scenario, "reconstruct"):
         x, _, again = ask("reconstruct")
-        drawn["reconstructions"] = functools.cache(functools.partial(figures.reconstructions, x, again))
+        drawn["reconstructions"] = functools.partial(figures.reconstructions, x, again)
     if hasattr(scenario, "sample") and source.spec.vocabulary:
         tokens = np.asarray(_write(*split(scenario), jax.random.fold_in(key, 2), state))
         texts = ["".join(source.spec.vocabulary[token] for token in row) for row in tokens]
-        drawn["samples"] = functools.cache(functools.partial(figures.texts, texts))
+        drawn["samples"] = functools.partial(figures.texts, texts)
     return drawn
 
 
@@ -180,7 +180,7 @@ def _fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, *spread: np.ndarr
         draw = functools.partial(figures.fit, *(each.ravel() for each in (x, y, prediction, *spread)))
     else:
         draw = functools.partial(figures.against, y.ravel(), prediction.ravel())
-    return {"fit": functools.cache(draw)}
+    return {"fit": draw}
 
 
 def _has_real_targets(spec: Spec) -> bool:

@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tensorboardX.proto.api_pb2 import Status  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import hparams, text
+
+END = ".end"
 
 
 class Events:
@@ -27,13 +31,12 @@ class Events:
 
     def __init__(self, folder: Path, start: int):
         folder.mkdir(parents=True, exist_ok=True)
-        if not start:
-            for old in folder.glob("events.out.tfevents.*"):
-                old.unlink()
+        for old in folder.glob(f"events.out.tfevents.*{END}" if start else "events.out.tfevents.*"):
+            old.unlink()
         # TensorBoard reads files in the order of their names; two lives of a run may begin within a second.
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
-        self._file = (folder / name).open("wb", buffering=0)
-        self._add(file_version="brain.Event:2")
+        self._path = folder / name
+        self._open(self._path)
         if start:
             self._add(step=start + 1, session_log=SessionLog(status=SessionLog.START))
 
@@ -63,9 +66,25 @@ class Events:
         _, session, _ = hparams(plain, {})
         self._add(step=step, summary=session)
 
-    def close(self) -> None:
-        """Closes the file."""
+    def close(self, succeeded: bool) -> None:
+        """Tells HPARAMS how the run ended, and closes the file.
+
+        The end is a file of its own, which goes when the run goes on: TensorBoard believes the first end it reads.
+        """
         self._file.close()
+        self._open(self._path.with_name(self._path.name + END))
+        *_, end = hparams({}, {})
+        plugin = end.value[0].metadata.plugin_data
+        data = HParamsPluginData.FromString(plugin.content)
+        data.session_end_info.status = Status.Value("STATUS_SUCCESS" if succeeded else "STATUS_FAILURE")
+        data.session_end_info.end_time_secs = time.time()
+        plugin.content = data.SerializeToString()
+        self._add(summary=end)
+        self._file.close()
+
+    def _open(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self._add(file_version="brain.Event:2")
 
     def _add(self, **fields: Any) -> None:
         event = Event(wall_time=time.time(), **fields).SerializeToString()

@@ -1,6 +1,8 @@
-"""Figures as picture files."""
+"""Figures as pictures."""
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from runner.figures import png
@@ -11,24 +13,32 @@ log = logging.getLogger(__name__)
 
 
 class Pictures:
-    """Writes each figure to `figures/<name>.png`, the latest over the one before.
+    """Writes each figure to `figures/<name>.png`, the latest over the one before; a thread of its own draws.
 
     Args:
         directory: of the run.
+        show: is given (step, name, png) of each as well.
     """
 
-    def __init__(self, directory: str | Path):
-        self._directory = Path(directory) / "figures"
+    def __init__(self, directory: str | Path, show: Callable[[int, str, bytes], None] | None = None):
+        self._directory, self._show = Path(directory) / "figures", show
+        self._drawing = ThreadPoolExecutor(1, thread_name_prefix="pictures")
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Replaces the pictures that are given; a figure that fails is told of, and the run goes on."""
+        """Has the figures drawn; one that fails is told of, and the run goes on."""
         for name, draw in figures.items():
-            path = self._directory / f"{name}.png"
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                replace(path, png(draw))
-            except Exception as error:  # whatever a drawing may raise
-                log.warning("the figure %s of step %d was not written: %s", name, step, error)
+            self._drawing.submit(self._write, step, name, draw)
 
     def close(self) -> None:
-        """Has nothing to end."""
+        """Waits for the last picture."""
+        self._drawing.shutdown()
+
+    def _write(self, step: int, name: str, draw: Callable) -> None:
+        try:
+            picture = png(draw)
+            self._directory.mkdir(parents=True, exist_ok=True)
+            replace(self._directory / f"{name}.png", picture)
+            if self._show is not None:
+                self._show(step, name, picture)
+        except Exception as error:  # whatever a drawing may raise
+            log.warning("the figure %s of step %d was not written: %s", name, step, error)

@@ -1,18 +1,15 @@
 """The record as TensorBoard shows it."""
 
-import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.figures import png
 from runner.types import Figures, Metrics
-
-log = logging.getLogger(__name__)
 
 
 class TensorBoard:
-    """Writes `tensorboard/`: numbers under the record's own names, figures as images.
+    """Writes `tensorboard/`: numbers under the record's own names, and pictures.
 
     Args:
         directory: of the run.
@@ -30,17 +27,14 @@ class TensorBoard:
             self._events.hyperparameters(start, hyperparameters)
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Adds the numbers and pictures of one step; a figure that fails is told of, and the run goes on."""
+        """Adds the numbers of one step; pictures come by `image`."""
         if metrics:
             self._events.scalars(step, metrics)
-        for name, draw in figures.items():
-            try:
-                picture = png(draw)
-            except Exception as error:  # whatever a drawing may raise
-                log.warning("the figure %s of step %d is not in TensorBoard: %s", name, step, error)
-            else:
-                self._events.image(step, name, picture)
+
+    def image(self, step: int, name: str, png: bytes) -> None:
+        """Adds a picture."""
+        self._events.image(step, name, png)
 
     def close(self) -> None:
-        """Closes the event file."""
-        self._events.close()
+        """Closes the event file; whether the run succeeded is told by the exception that ends it, if one does."""
+        self._events.close(succeeded=sys.exception() is None)
