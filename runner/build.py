@@ -7,6 +7,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from runner.trust import trusting
+
 
 class Parts(NamedTuple):
     """The objects of one run."""
@@ -17,16 +19,18 @@ class Parts(NamedTuple):
     evaluator: Any
 
 
-def build(config: Mapping) -> Parts:
+def build(config: Mapping, known: dict | None = None) -> Parts:
     """Builds a run's objects.
 
     Args:
         config: resolved and checked; slots may say "@part".
+        known: datasets that are built, by their configurations; this one joins them. Streams, which have a place,
+            are never shared.
 
     Raises:
         ValueError: a setting or the data is refused by its part; the message begins with the key.
     """
-    dataset = make(config, "dataset")
+    dataset = _shared(config, {} if known is None else known)
     scenario = fit(config, make(config, "scenario"), dataset.spec)
     if config["one_batch"]:
         from runner.datasets import FirstBatch
@@ -35,9 +39,18 @@ def build(config: Mapping) -> Parts:
     return Parts(scenario, dataset, make(config, "loop"), make(config, "evaluation"))
 
 
+def _shared(config: Mapping, known: dict) -> Any:
+    key = repr(follow(config["dataset"], config))
+    dataset = known[key] if key in known else make(config, "dataset")
+    if not hasattr(dataset.train, "resumable"):
+        known[key] = dataset
+    return dataset
+
+
 def make(config: Mapping, part: str) -> Any:
-    """Builds one part of a configuration, with all that it holds."""
-    return _make(follow(config[part], config), config[part], part)
+    """Builds one part of a configuration that is trusted, with all that it holds."""
+    with trusting(config):
+        return _make(follow(config[part], config), config[part], part)
 
 
 def follow(node: Any, config: Mapping) -> Any:

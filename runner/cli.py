@@ -1,26 +1,47 @@
 """The command line: argv -> configuration -> objects -> a run; and the verbs."""
 
+import atexit
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-EXITS = {"NotFinite": 5, "Misfit": 6, "KeyboardInterrupt": 130}
+from runner import signals
+from runner.compile_cache import keep_compiled_programs
+
+EXITS = {"NotFinite": 5, "Misfit": 6}
+
+
+def command() -> None:
+    """The console's `runner`: leaves without taking the interpreter apart, which takes a quarter of a second."""
+    code: Any = 0
+    try:
+        main()
+    except SystemExit as exit:
+        code = exit.code
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code or 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command `runner`.
 
     It exits with 0, or after an `error:` line with 2 (a wrong command or wrong data), 4 (storage), 5 (not finite),
-    6 (no fitting checkpoint), 130 (interrupted) or 1 (anything else).
+    6 (no fitting checkpoint), 130 or 143 (stopped by a signal) or 1 (anything else).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.argv = ["runner", *arguments]  # where Hydra reads them
     _log_to_the_terminal()
+    keep_compiled_programs()
     try:
-        _dispatch(arguments)
-    except (Exception, KeyboardInterrupt) as error:
+        with signals.listening():
+            _dispatch(arguments)
+    except Exception as error:
         if "traceback=true" in arguments:
             raise
         print(f"error: {_line(error)}", file=sys.stderr)
@@ -43,52 +64,59 @@ def _train(arguments: list[str]) -> None:
     """Hands a checked command to Hydra, which makes the run directory and calls back once a job."""
     from hydra._internal.utils import get_args_parser
 
-    from runner.compose import compose, jobs
+    from runner import launch
 
     asked = get_args_parser().parse_args(arguments)
     if any((asked.help, asked.hydra_help, asked.cfg, asked.info, asked.shell_completion)):
-        return _hydra(lambda overrides: None)
+        return _hydra()
     folders = [asked.config_dir] if asked.config_dir else []
     if asked.multirun:
-        for overrides in jobs(asked.overrides):
-            compose(overrides, folders)
-        return _hydra(lambda overrides: _prepare(compose(overrides, folders)))
-    training = _prepare(compose(asked.overrides, folders))
-    place = next(
-        (text.partition("=")[2] for text in asked.overrides if text.startswith("hydra.run.dir=")),
-        "outputs/new",
-    )
-    if "${" not in place:
-        training.refuse_directory(place)
-    return _hydra(lambda overrides: training)
+        return _sweep(asked.overrides, folders)
+    return launch.run(asked.overrides, folders, _begin)
 
 
-def _prepare(config: dict):
-    from runner.training import Training
-
-    return Training(config)
-
-
-def _hydra(prepare: Callable) -> None:
+def _hydra() -> None:
+    """Has Hydra itself answer --help, --cfg and the like."""
     import hydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach `main`, which tells them in one line
+    hydra.main(version_base="1.3", config_path="conf", config_name="config")(lambda _: None)()
 
-    @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-    def job(_) -> float | None:
-        own = HydraConfig.get()
-        try:
-            return prepare(list(own.overrides.task)).run(Path(own.runtime.output_dir))
-        except Exception as error:
-            if own.mode is RunMode.MULTIRUN:  # Hydra tells failures only when all jobs are over
-                print(
-                    f"error: job {own.job.num} ({own.job.override_dirname}): {_line(error)}", file=sys.stderr
-                )
-            raise
 
-    job()
+def _begin(config: dict, place: Path) -> Callable[[], float | None]:
+    """Builds a run, and gives what trains it."""
+    from runner.seeds import prepared
+
+    training = prepared(config)
+    training.refuse_directory(place)
+    return lambda: training.run(place, stop=signals.asked)
+
+
+def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
+    """Runs the jobs of a sweep, and tells what came of them."""
+    from runner import launch
+    from runner.members import Prepared
+    from runner.seeds import prepared
+    from runner.sweeps import compare
+    from runner.training import Training
+    from runner.verbs import console
+
+    places: list[Path] = []
+    known: dict = {}
+
+    def task(config: dict, place: Path, threads: bool) -> Any:
+        places.append(place)
+        training = prepared(config, known)
+        if threads and isinstance(training, Training):
+            return Prepared(training, place)
+        return training.run(place, stop=signals.asked)
+
+    try:
+        launch.sweep(overrides, folders, task)
+    finally:
+        if len(places) > 1 and any((place / "config.yaml").is_file() for place in places):
+            compared = compare(os.path.commonpath(places))
+            console.print(compared)
+            compared.write()
 
 
 def _log_to_the_terminal() -> None:
@@ -96,20 +124,25 @@ def _log_to_the_terminal() -> None:
     log.setLevel(logging.INFO)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
+    main = threading.main_thread().ident
+    # Of runs side by side, each in a thread, only trouble is told here; the rest is in their own logs.
+    handler.addFilter(lambda record: record.thread == main or record.levelno > logging.INFO)
     log.handlers, log.propagate = [handler], False  # Hydra's own handlers would tell it twice
     for loud in ("absl", "jax", "orbax"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 
 
 def _line(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted; the same command on the same run directory, or `runner resume`, goes on"
     text = " ".join(str(error).split())
+    if isinstance(error, signals.Stopped):
+        return f"{text}; the same command on the same run directory, or `runner resume`, goes on"
     expected = isinstance(error, ValueError | OSError | ArithmeticError)
     return text if expected else f"{type(error).__name__}: {text} (traceback=true tells where)"
 
 
 def _exit_code(error: BaseException) -> int:
+    if isinstance(error, signals.Stopped):
+        return signals.exit_code()
     if type(error).__name__ in EXITS:
         return EXITS[type(error).__name__]
     return 2 if isinstance(error, ValueError) else 4 if isinstance(error, OSError) else 1

@@ -1,12 +1,14 @@
 """Composes a configuration from a command line and refuses what is wrong in it, before anything is built."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
@@ -25,6 +27,7 @@ OFF = type(None)
 NAMES = ((str, list, OFF), "a name, a list of names or null")
 TOP = {
     "seed": ((int,), "a whole number"),
+    "seeds": ((int, OFF), "a whole number or null"),
     "steps": ((int,), "a whole number"),
     "one_batch": ((bool,), "true or false"),
     "ensemble": ((int, OFF), "a whole number or null"),
@@ -33,6 +36,7 @@ TOP = {
     "init_names": NAMES,
     "freeze": NAMES,
     "watch": NAMES,
+    "figures": ((bool,), "true or false"),
 }
 
 
@@ -53,19 +57,39 @@ def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
     Raises:
         ConfigError: anything is wrong.
     """
+    with opened(folders) as hydra:
+        return checked(overrides, hydra.config_loader, {})[0]
+
+
+def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, Any]:
+    """Composes and checks one run.
+
+    Args:
+        overrides: as on the command line.
+        loader: of an opened Hydra.
+        bases: keeps, by the parts chosen, the configuration that single settings change, for the next one.
+
+    Returns:
+        The configuration as of `compose`, and Hydra's own, with its node.
+
+    Raises:
+        ConfigError: anything is wrong.
+    """
     parsed = _parse(overrides)
-    with _loader(folders) as loader:
-        _refuse_sweeps(parsed)
-        _refuse_twice(parsed)
-        groups = [override for override in parsed if _is_group(override, loader)]
-        for override in groups:
-            _check_choice(override, loader)
-        base: Any = OmegaConf.to_container(_load(loader, groups))
-        for override in parsed:
-            if override not in groups and not _is_hydras(override):
-                _check_key(override, base)
-        config = _load(loader, parsed)
-    return check(_resolved(config), known=set(base))
+    _refuse_sweeps(parsed)
+    _refuse_twice(parsed)
+    groups = [override for override in parsed if _is_group(override, loader)]
+    for override in groups:
+        _check_choice(override, loader)
+    chosen = tuple(override.input_line for override in groups)
+    if chosen not in bases:
+        bases[chosen] = OmegaConf.to_container(_load(loader, groups))
+    base = bases[chosen]
+    for override in parsed:
+        if override not in groups and not is_hydras(str(override.input_line)):
+            _check_key(override, base)
+    whole = _load(loader, parsed)
+    return check(_resolved(whole), known=set(base)), whole
 
 
 def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> dict:
@@ -93,7 +117,8 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
 
 def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
     """Gives each part that a configuration can choose: group -> choice -> what it is ("about") and its "settings"."""
-    with _loader(folders) as loader:
+    with opened(folders) as hydra:
+        loader = hydra.config_loader
         return {
             group: {name: _part(loader, group, name) for name in loader.get_group_options(group)}
             for group in loader.list_groups("")
@@ -115,8 +140,28 @@ def _part(loader: Any, group: str, name: str) -> dict:
     return {"about": read.about if read else "", "settings": settings}
 
 
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, which composes each job of a sweep once, though checks, sweeper and launcher all ask for it.
+
+    Attributes:
+        jobs: what is composed, by the job's settings.
+    """
+
+    def __init__(self, path: Any):
+        super().__init__(path)
+        self.jobs: dict[tuple[str, ...], Any] = {}
+
+    def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
+        """Gives the configuration of a job; the time of day and the like are those of the sweep."""
+        composed = self.jobs.get(tuple(sweep_overrides))
+        if composed is None:
+            return super().load_sweep_config(master_config, sweep_overrides)
+        OmegaConf.copy_cache(from_config=master_config, to_config=composed)
+        return composed
+
+
 @contextmanager
-def _loader(folders: Sequence[str]) -> Iterator[Any]:
+def opened(folders: Sequence[str]) -> Iterator[Hydra]:
     """Opens our configurations, those of other packages and those of the folders."""
     for folder in folders:
         if not Path(folder).is_dir():
@@ -125,9 +170,10 @@ def _loader(folders: Sequence[str]) -> Iterator[Any]:
     path = create_config_search_path("pkg://runner.conf")
     for folder in folders:
         path.prepend("command-line", f"file://{Path(folder).absolute()}", anchor="schema")
-    hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=path)
+    hydra = Hydra(task_name="runner", config_loader=Loader(path))
+    GlobalHydra.instance().initialize(hydra)
     try:
-        yield hydra.config_loader
+        yield hydra
     finally:
         GlobalHydra.instance().clear()
 
@@ -163,8 +209,9 @@ def _resolved(config: Any) -> Any:
         raise ConfigError(" ".join(str(error).split())) from error
 
 
-def _is_hydras(override: Override) -> bool:
-    return override.key_or_group.partition(".")[0].partition("/")[0] == "hydra"
+def is_hydras(text: str) -> bool:
+    """Tells whether a setting is Hydra's own, and no part of a run."""
+    return re.match(r"[+~]*hydra\b", text) is not None
 
 
 def _is_group(override: Override, loader: Any) -> bool:
@@ -263,7 +310,10 @@ def check(config: dict, known: set[str]) -> dict:
             raise ConfigError(f"{key}: {config[key]!r} is not {words}")
     if not 0 <= config["seed"] <= LARGEST_SEED:
         raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
-    for key in ("steps", "ensemble"):
+    last = config["seed"] + (config["seeds"] or 1) - 1
+    if last > LARGEST_SEED:
+        raise ConfigError(f"seeds: the last one would be {last}; a seed must be 0..{LARGEST_SEED}")
+    for key in ("steps", "ensemble", "seeds"):
         if config[key] is not None and config[key] < 1:
             raise ConfigError(f"{key}: {config[key]} is less than 1")
     for key in ("init_step", "init_names"):

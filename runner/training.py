@@ -1,12 +1,14 @@
 """One run from its configuration: prepared before anything is written, then trained in a directory."""
 
+import functools
 import hashlib
 import logging
 import math
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,10 +20,10 @@ import numpy as np
 from runner import figures
 from runner.build import build
 from runner.checkpoints import Checkpoints
-from runner.directory import Directory, leaves, now
+from runner.directory import Directory, leaves
 from runner.stretch import Keys, Program
 from runner.warm_start import WarmStart
-from runner.writers import JsonLines, Pictures, Progress, TensorBoard, parameter_table
+from runner.writers import JsonLines, Pictures, Progress, TensorBoard, Writer, parameter_table
 
 log = logging.getLogger("runner")
 
@@ -31,14 +33,15 @@ class Training:
 
     Args:
         config: resolved and checked.
+        known: datasets of other runs, which this one shares, by their configurations.
 
     Raises:
         ValueError: a setting or the data is refused.
     """
 
-    def __init__(self, config: Mapping):
+    def __init__(self, config: Mapping, known: dict | None = None):
         self.config = config
-        self.parts = build(config)
+        self.parts = build(config, known)
         scenario, dataset, loop, evaluator = self.parts
         self.key = jax.random.key(config["seed"])
         program = Program(scenario, dataset.train, Keys.of(self.key), loop.devices)
@@ -49,12 +52,28 @@ class Training:
             self.warm_start = WarmStart(config["init_from"], config["init_step"], config["init_names"])
             self.warm_start.refuse_misfit(self.template)
 
+    @property
+    def memory(self) -> int:
+        """The bytes that the run takes at least: its state, as much twice again to change and to save it, its data."""
+        arrays = [*jax.tree.leaves(self.template) * 3, *jax.tree.leaves(tuple(self.parts.dataset))]
+        return sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
+
     def refuse_directory(self, path: str | Path) -> None:
         """Raises Occupied where the directory cannot be this run's; writes nothing."""
         Directory(path).claim(self.config)
 
-    def run(self, directory: str | Path) -> float | None:
+    def run(
+        self,
+        directory: str | Path,
+        progress: Callable[..., Writer] = Progress,
+        stop: Callable[[], bool] | None = None,
+    ) -> float | None:
         """Trains in a run directory, from its newest checkpoint where it holds one.
+
+        Args:
+            directory: made if it is not there.
+            progress: makes the writer for who watches, of the steps, the first step and the steps of an epoch.
+            stop: tells whether to save and stop.
 
         Returns:
             The best value of the metric that `loop.best` names, or None.
@@ -62,6 +81,7 @@ class Training:
         Raises:
             Occupied: the directory is not this run's.
             NotFinite: a loss or the state is not finite; the run can go on from its newest checkpoint.
+            Stopped: by `stop`; the run can go on from there.
         """
         own = Directory(directory)
         own.claim(self.config)
@@ -71,22 +91,30 @@ class Training:
                 log.info("already finished at step %d: %s", start, own.path)
                 return own.story["best"]["value"]
             own.begin(self.config, self._story())
-            with _logging_to(own.path / "runner.log"), _telling(own):
+            with _logging_to(own.path / "runner.log"), own.telling():
                 self._announce(own.path, start)
-                return self._train(own, checkpoints, start)
+                return self._train(own, checkpoints, start, progress, stop)
 
     def _has_ended(self, directory: Directory, start: int) -> bool:
         story = directory.story
         return story["status"] == "finished" and (start >= self.parts.loop.steps or story["stopped_early"])
 
-    def _train(self, directory: Directory, checkpoints: Checkpoints, start: int) -> float | None:
+    def _train(
+        self,
+        directory: Directory,
+        checkpoints: Checkpoints,
+        start: int,
+        progress: Callable[..., Writer],
+        stop: Callable[[], bool] | None,
+    ) -> float | None:
         scenario, dataset, loop, evaluator = self.parts
         rows = dataset.train.size
+        tensorboard = TensorBoard(directory.path, start, dict(leaves(self.config)))
         writers = [
+            *([Pictures(directory.path, tensorboard.image)] if self.config["figures"] else []),
             JsonLines(directory.path, start, getattr(scenario, "weights", "raw")),
-            TensorBoard(directory.path, start, dict(leaves(self.config))),
-            Pictures(directory.path),
-            Progress(loop.steps, start, rows and rows / dataset.train.batch_size),
+            tensorboard,
+            progress(loop.steps, start, rows and rows / dataset.train.batch_size),
         ]
         try:
             loop.run(
@@ -97,6 +125,7 @@ class Training:
                 checkpoints=checkpoints,
                 writers=writers,
                 warm_start=self.warm_start,
+                stop=stop,
             )
             checkpoints.close()
             last = max(checkpoints.steps)
@@ -123,12 +152,11 @@ class Training:
         log.info("%s", parameter_table(self.template))
 
     def _story(self) -> dict:
-        packages = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
         return {
             "seed": self.config["seed"],
             "command": sys.argv,
             "device": f"{jax.devices()[0].platform} ({jax.devices()[0].device_kind}), {jax.device_count()} in sight",
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+            "versions": _versions(),
             "git": _commit(),
             "spec": self.parts.dataset.spec.to_json(),
             "data": _digest(self.parts.dataset),
@@ -164,6 +192,13 @@ def _digest(dataset: Any) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
+def _versions() -> dict[str, str]:
+    packages = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+@functools.cache
 def _commit() -> str | None:
     """Gives the git commit of the working directory, with a plus where there are changes, or None."""
     ask = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10)
@@ -179,6 +214,9 @@ def _commit() -> str | None:
 def _logging_to(path: Path):
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    here = threading.current_thread()
+    if here is not threading.main_thread():  # one of several runs, each in a thread
+        handler.addFilter(lambda record: record.thread == here.ident)
     loggers = [logging.getLogger(), log] if not log.propagate else [logging.getLogger()]
     for logger in loggers:
         logger.addHandler(handler)
@@ -188,16 +226,3 @@ def _logging_to(path: Path):
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
-
-
-@contextmanager
-def _telling(directory: Directory):
-    """Writes down how the run ended, whatever happened."""
-    try:
-        yield
-        directory.tell(status="finished", ended=now())
-    except BaseException as error:
-        status = "stopped" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
-        directory.tell(status=status, ended=now(), error=f"{type(error).__name__}: {error}")
-        logging.getLogger().debug("ended by", exc_info=True)
-        raise

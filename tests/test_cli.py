@@ -133,7 +133,7 @@ def test_a_job_that_fails_is_told_at_once_and_the_others_run(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["-m", *words, "dataset.batch_size=1000,8", "hydra.sweep.dir=sweep"])
     assert stopped.value.code == 2
-    assert "job 0 (" in capsys.readouterr().err
+    assert "#0 dataset.batch_size=1000  dataset.batch_size: 1000 rows" in capsys.readouterr().out
     assert open_run("sweep/1").story["status"] == "finished"
 
 

@@ -159,12 +159,12 @@ def test_a_configuration_that_is_no_yaml_is_refused_by_file(capsys):
 
 
 def test_a_failure_that_nobody_foresaw_is_one_line_too_and_traceback_shows_it(monkeypatch, capsys):
-    import runner.training
+    import runner.seeds
 
-    def fail(config):
+    def fail(config, known):
         raise KeyError("surprise")
 
-    monkeypatch.setattr(runner.training, "Training", fail)
+    monkeypatch.setattr(runner.seeds, "Training", fail)
     with pytest.raises(SystemExit) as stopped:
         main([])
     assert stopped.value.code == 1

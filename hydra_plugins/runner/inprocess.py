@@ -1,0 +1,118 @@
+"""The launcher that runs the jobs of a sweep in one process, on the same compiled programs."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from omegaconf import open_dict
+
+
+@dataclass
+class InProcessLauncherConf:
+    """The settings of the launcher."""
+
+    _target_: str = "hydra_plugins.runner.inprocess.InProcessLauncher"
+    threads: int | None = None
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="inprocess", node=InProcessLauncherConf, provider="runner"
+)
+
+
+class InProcessLauncher(Launcher):
+    """Runs prepared runs in threads, and any other task for one job after another.
+
+    Hydra's `run_job` belongs to the whole process: its configuration, the working directory, logging. So it is
+    called on the main thread, where a task of runner only builds a run and returns it as `Prepared`.
+
+    Args:
+        threads: runs that train at once, or None for one on each core; fewer, where memory does not hold them.
+    """
+
+    def __init__(self, threads: int | None = None):
+        if threads is not None and threads < 1:
+            raise ValueError(f"hydra.launcher.threads: {threads} is less than 1")
+        self._threads = threads
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        """Keeps what Hydra gives each launcher."""
+        self._context, self._task, self._config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs the jobs; one that fails is told at once, and harms no other.
+
+        Raises:
+            ValueError: two jobs share a run directory.
+        """
+        from runner.members import run_members
+
+        setup_globals()
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        jobs = [
+            self._job(list(overrides), number) for number, overrides in enumerate(job_overrides, initial_job_idx)
+        ]
+        _refuse_shared([(job.hydra.job.num, _directory(job)) for job in jobs])
+        Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        names = _names(initial_job_idx, job_overrides)
+        returns = [JobReturn() for _ in jobs]
+        outcomes = run_members(names, lambda place: self._prepared(jobs, place, returns), self._threads)
+        for returned, outcome in zip(returns, outcomes, strict=True):
+            if outcome is not None:
+                returned.return_value = outcome.value if outcome.error is None else outcome.error
+                returned.status = JobStatus.COMPLETED if outcome.error is None else JobStatus.FAILED
+        return returns
+
+    def _job(self, overrides: list[str], number: int) -> Any:
+        config = self._context.config_loader.load_sweep_config(self._config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        return config
+
+    def _prepared(self, jobs: Sequence[Any], place: int, returns: list[JobReturn]) -> Any:
+        """Runs a job's task, and gives the run where it only prepared one."""
+        from runner.members import Prepared
+
+        returned = returns[place] = run_job(
+            hydra_context=self._context,
+            task_function=self._task,
+            config=jobs[place],
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        if returned.status is JobStatus.FAILED:
+            raise returned._return_value
+        return returned.return_value if isinstance(returned.return_value, Prepared) else None
+
+
+def _names(first: int, job_overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Names jobs by their numbers and by the settings that not all of them have."""
+    common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
+    own = [filter_overrides([text for text in job if text not in common]) for job in job_overrides]
+    return [" ".join([f"#{number}", *texts]) for number, texts in enumerate(own, first)]
+
+
+def _directory(job: Any) -> str:
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(job)
+    try:
+        return os.path.join(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _refuse_shared(places: Sequence[tuple[int, str]]) -> None:
+    first: dict[str, int] = {}
+    for number, place in places:
+        if first.setdefault(place, number) != number:
+            raise ValueError(
+                f"hydra.sweep.subdir: jobs {first[place]} and {number} share the run directory {place};"
+                " let it hold ${hydra.job.num}"
+            )

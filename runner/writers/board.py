@@ -1,0 +1,76 @@
+"""How far several runs at once are, for who watches them."""
+
+import functools
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from runner.types import Figures, Metrics
+
+SHOWN = 4  # numbers of a record that fit a line
+
+
+class Board:
+    """Shows a table of the runs that go on, where standard error is a terminal, and prints a line for each end.
+
+    Args:
+        total: how many runs there are.
+    """
+
+    def __init__(self, total: int):
+        self._total, self._ended, self._rows = total, 0, {}
+        console = Console(stderr=True)
+        self._live = Live(
+            console=console, get_renderable=self._table, transient=True, redirect_stdout=sys.stdout.isatty()
+        )
+        self._shown = console.is_interactive
+
+    def __enter__(self) -> "Board":
+        if self._shown:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._shown:
+            self._live.stop()
+
+    def progress(self, name: str) -> "Callable[..., Row]":
+        """Gives what makes the writer of one run, as `Progress` is made."""
+        return functools.partial(Row, self._rows, name)
+
+    def ended(self, name: str, line: str) -> None:
+        """Prints how a run ended."""
+        self._ended += 1
+        print(f"{self._ended}/{self._total}  {name}  {line}", flush=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, title_justify="left")
+        table.title = f"{self._ended} of {self._total} runs ended"
+        for head in ("run", "step", "of", "last record"):
+            table.add_column(head, no_wrap=True)
+        for name, (step, steps, record) in list(self._rows.items()):
+            table.add_row(Text(name), str(step), str(steps), Text(record, overflow="ellipsis"))
+        return table
+
+
+class Row:
+    """Writes one run into the table."""
+
+    def __init__(
+        self, rows: dict, name: str, steps: int, start: int = 0, steps_per_epoch: float | None = None
+    ):
+        self._rows, self._name, self._steps = rows, name, steps
+        rows[name] = start, steps, ""
+
+    def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
+        """Puts down the step, and the record where there is one."""
+        record = "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:SHOWN])
+        self._rows[self._name] = step, self._steps, record or self._rows[self._name][2]
+
+    def close(self) -> None:
+        """Takes the run out of the table."""
+        self._rows.pop(self._name, None)
