@@ -5,34 +5,38 @@ import difflib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from runner import signals
 
 console = Console(soft_wrap=True)
 SHOWN = 5  # texts that a language model writes to the terminal; all are in the file
 
 
 def resume(run: str, *settings: str) -> None:
-    """Goes on with a run where it stopped: RUN [steps=...] [loop.log_every=...]."""
+    """Goes on with a run where it stopped: RUN [steps=...] [loop.log_every=...] [trust_code=true]."""
     from runner.compose import change
     from runner.directory import FREE, Directory
-    from runner.training import Training
+    from runner.seeds import prepared
 
-    directory = Directory(run)
-    directory.refuse_no_run()
-    config = change(directory.config, settings, sorted(FREE))
-    Training(config).run(directory.path)
+    directory, trust = Directory(run), "trust_code=true"
+    changes = [setting for setting in settings if setting != trust]
+    config = change(directory.vetted(trust in settings), changes, sorted(FREE))
+    prepared(config).run(directory.path, stop=signals.asked)
 
 
-def evaluate(run: str, split: str = "validation", step: int | None = None) -> None:
-    """Judges a run's state again: RUN [split=train|validation|test] [step=...]."""
+def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
+    """Judges a run's state again: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
     from runner.run import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, trust_code)
     step = opened.step(step)
     metrics, figures = opened.evaluate(split, step)
     path = opened.path / "evaluations" / f"{step}.json"
@@ -50,8 +54,15 @@ def evaluate(run: str, split: str = "validation", step: int | None = None) -> No
     console.print(f"written to {path}")
 
 
-def sample(run: str, n: int = 64, step: int | None = None, seed: int = 0, **settings: Any) -> None:
-    """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [diffusion_steps=20 and the like]."""
+def sample(
+    run: str,
+    n: int = 64,
+    step: int | None = None,
+    seed: int = 0,
+    trust_code: bool = False,
+    **settings: Any,
+) -> None:
+    """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [trust_code=true] [temperature=1 and the like]."""
     import numpy as np
 
     from runner import figures
@@ -59,7 +70,7 @@ def sample(run: str, n: int = 64, step: int | None = None, seed: int = 0, **sett
 
     if n < 1:
         raise ValueError(f"n: {n} is less than 1")
-    opened = open_run(run)
+    opened = open_run(run, trust_code)
     step = opened.step(step)
     x = opened.sample(n, step, seed, **settings)
     path = opened.path / "samples" / f"{step}.npz"
@@ -77,14 +88,14 @@ def sample(run: str, n: int = 64, step: int | None = None, seed: int = 0, **sett
     )
 
 
-def predict(run: str, rows: str, step: int | None = None) -> None:
-    """Writes a run's predictions beside the rows of a table or an npz file: RUN ROWS [step=...]."""
+def predict(run: str, rows: str, step: int | None = None, trust_code: bool = False) -> None:
+    """Writes a run's predictions beside the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
     import numpy as np
 
     from runner.datasets import read_rows
     from runner.run import open_run
 
-    opened, source = open_run(run), Path(rows)
+    opened, source = open_run(run, trust_code), Path(rows)
     opened.require("predict")
     folder = opened.path / "predictions"
     if source.suffix == ".npz":
@@ -198,7 +209,40 @@ def diff(run: str, other: str) -> None:
         _table(f"{title}: {len(rows)} differences", ("", run, other), rows)
 
 
-VERBS = {verb.__name__: verb for verb in (resume, evaluate, sample, predict, parts, ls, show, diff)}
+def compare(folder: str, by: str | None = None, mode: str | None = None) -> None:
+    """Sets the runs below a folder side by side, best first: FOLDER [by=METRIC] [mode=min|max]."""
+    from runner import sweeps
+
+    comparison = sweeps.compare(folder, by, mode)
+    console.print(comparison)
+    table, page = comparison.write()
+    console.print(f"written to {table} and {page}")
+
+
+def figures(run: str, step: int | None = None, trust_code: bool = False) -> None:
+    """Draws a run's curves and what its evaluation shows of a state: RUN [step=...] [trust_code=true]."""
+    from runner import figures as drawing
+    from runner.directory import Directory
+    from runner.run import open_run
+    from runner.writers import Pictures
+
+    directory = Directory(run)
+    directory.refuse_no_run()
+    if "seeds" in directory.story:  # its members have the checkpoints
+        at, drawn = directory.story["step"], {"spread": lambda: drawing.spread(directory.records)}
+    else:
+        opened = open_run(run, trust_code)
+        at = opened.step(step)
+        drawn = {**opened.evaluate(step=at)[1], "curves": lambda: drawing.curves(opened.records)}
+    with closing(Pictures(directory.path)) as pictures:
+        pictures.write(at, {}, drawn)
+    console.print(f"figures of step {at}, written to {directory.path / 'figures'}")
+
+
+VERBS = {
+    verb.__name__: verb
+    for verb in (resume, evaluate, figures, sample, predict, parts, ls, show, diff, compare)
+}
 
 
 def call(name: str, arguments: Sequence[str]) -> None:
@@ -231,6 +275,10 @@ def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> Any:
     if key not in signature.parameters:
         known = [name for name, kind in signature.parameters.items() if kind.default is not kind.empty]
         raise ValueError(f"runner {verb}: unknown setting {key}; known: {', '.join(known) or 'none'}")
+    if signature.parameters[key].annotation is bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"{key}: {text!r} is not true or false")
+        return text == "true"
     if "int" not in str(signature.parameters[key].annotation):
         return text
     try:
@@ -255,7 +303,7 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
