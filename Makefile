@@ -8,8 +8,9 @@ VENV ?= .venv-$(notdir $(PYTHON))
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WORKERS ?= auto
+REPEATS ?= 3
 
-.PHONY: run test check lint learn clean
+.PHONY: run test check lint learn faults bench bench-quick clean
 
 run: $(READY)
 	$(BIN)/runner
@@ -29,6 +30,19 @@ lint: $(READY)
 # Trains every scenario and experiment on three seeds, and compares each with its baseline.
 learn: $(READY)
 	$(BIN)/python benchmarks/learn.py
+
+# Measures speed against hand-written loops, and against Keras, torch and a joblib launcher where they are installed.
+# PEERS=... names another Python for Keras and torch: tensorboardX imports a torch that is beside it, which takes long.
+bench: $(READY)
+	$(BIN)/python benchmarks/speed.py --repeats $(REPEATS) $(PEERS:%=--peers %)
+
+# The two short works alone, once: under two minutes.
+bench-quick: $(READY)
+	$(BIN)/python benchmarks/speed.py W1 W2 help --repeats 1 $(PEERS:%=--peers %)
+
+# Kills, damages and starves whatever saves checkpoints; reports how each trial went. Takes most of an hour.
+faults: $(READY)
+	$(BIN)/python -m faults
 
 # The package is installed editable: only another pyproject.toml makes it install again.
 $(READY): pyproject.toml

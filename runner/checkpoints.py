@@ -1,65 +1,105 @@
 """Keeps states on disk: the latest two and the best, whole or not at all."""
 
-import functools
+import errno
+import logging
 import math
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from runner import seals
 from runner.scenario import named_leaves
-from runner.types import Metrics
+
+log = logging.getLogger("runner")
+_orbax = (
+    threading.Lock()
+)  # it numbers its operations per process: saves of two threads fail each other, or hang
 
 
 class Misfit(ValueError):
     """A checkpoint that does not fit the state it is to be restored into."""
 
 
+class Unreadable(ValueError):
+    """A checkpoint that is there and not whole."""
+
+
+class StorageError(OSError):
+    """A state that could not be saved."""
+
+
 class Checkpoints:
-    """The checkpoints of one run, by Orbax; saving goes on beside the training.
+    """The checkpoints of one run, each a sealed folder named for its step; saving goes on beside the training.
+
+    A folder is written and sealed under another name before it gets its own, so that after a kill or a power cut at
+    any moment those named for a step are whole. Nothing is written or deleted before the first save.
 
     Args:
         directory: of the checkpoints alone; made at the first save.
         mode: "min" or "max": which of the saved values is the best.
+        told: called with each step that is safe on the disk, by the thread that saves.
     """
 
-    def __init__(self, directory: str | Path, mode: str = "min"):
+    def __init__(self, directory: str | Path, mode: str = "min", told: Callable[[int], None] | None = None):
         self.directory = Path(directory).absolute()
         self._sign = 1.0 if mode == "max" else -1.0
-
-    @functools.cached_property
-    def _manager(self):
-        import orbax.checkpoint as ocp
-
-        policies = ocp.checkpoint_managers
-        best = policies.BestN(get_metric_fn=self._rank, n=1, keep_checkpoints_without_metrics=False)
-        options = ocp.CheckpointManagerOptions(
-            best_fn=self._rank,
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(2), best]),
-            cleanup_tmp_directories=True,
-            async_options=ocp.options.AsyncOptions(
-                create_directories_asynchronously=False
-            ),  # else threads hang
-        )
-        handlers = {"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()}
-        return ocp.CheckpointManager(self.directory, options=options, item_handlers=handlers)
-
-    def _rank(self, metrics: Metrics) -> float:
-        value = metrics.get("value", math.nan)
-        return self._sign * value if math.isfinite(value) else -math.inf
+        self._told = told
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._pending: Future | None = None
+        self._broken: set[int] = set()  # what `newest` has found
+        self._size = 0  # of the step saved last, in bytes
 
     @property
     def steps(self) -> list[int]:
-        """The steps that can be restored, ascending."""
-        return sorted(self._manager.all_steps()) if self.directory.is_dir() else []
+        """The steps that can be restored, ascending: those with a seal, but for those that `newest` found broken."""
+        sealed = [step for step in self._folders() if (self._folder(step) / seals.NAME).is_file()]
+        return [step for step in sealed if step not in self._broken]
 
     @property
     def best(self) -> int | None:
-        """The step whose saved value is the best, or the latest where none was given."""
-        return max(
-            self.steps, key=lambda step: (self._rank(self._manager.metrics(step) or {}), step), default=None
-        )
+        """The step whose saved value is the best, or the latest where none was given.
+
+        Raises:
+            Unreadable: the seal of a step is damaged.
+        """
+        notes = {step: self._note(step) for step in self.steps}
+        for step, note in notes.items():
+            if isinstance(note, seals.Broken):
+                raise Unreadable(f"{self._folder(step)}: {note}; name another step")
+        return self._best(notes)
+
+    def newest(self) -> int | None:
+        """Gives the newest whole step, every byte of it checked, or None where there is no step at all.
+
+        Each newer one that is not whole is told, with the reason, as a warning.
+
+        Raises:
+            Unreadable: there are steps, and none is whole.
+        """
+        faults = {}
+        for step in reversed(self._folders()):
+            try:
+                self._verify(step)
+            except Unreadable as error:
+                faults[step] = str(error)
+                continue
+            for broken in faults.keys() - self._broken:
+                log.warning("%s; going back to step %d", faults[broken], step)
+            self._broken |= faults.keys()
+            return step
+        if faults:
+            told = "; ".join(faults.values())
+            raise Unreadable(
+                f"no checkpoint is whole ({told}); bring one back, or take another run directory"
+            )
+        return None
 
     def save(self, step: int, state: Any, extra: dict, value: float | None = None) -> None:
         """Begins to save a state; it may be donated at once.
@@ -71,20 +111,19 @@ class Checkpoints:
             value: of the metric that the best follows, if it was just evaluated.
 
         Raises:
-            OSError: this save, or the one before it, failed.
+            StorageError: the save before this one has failed, twice; or this step or a newer one is there.
         """
-        import orbax.checkpoint as ocp
-
-        self._manager.wait_until_finished()
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
-        metrics = {"value": math.nan if value is None else float(value)}
-        if not self._manager.save(step, args=items, metrics=metrics):
-            raise OSError(
-                f"{self.directory}: step {step} was not saved; the newest step there is {self.steps[-1:]}"
+        self._join()
+        newest = max(self.steps, default=-1)
+        if step <= newest:
+            raise StorageError(
+                f"{self.directory}: step {step} was not saved; the newest step there is {newest}"
             )
+        note = {"step": step, "value": None if value is None else float(value), "leaves": _leaves(state)}
+        self._pending = self._thread.submit(self._save, step, jax.tree.map(_copy, state), extra, note)
 
     def restore(self, template: Any, step: int | None = None) -> tuple[int, Any, dict] | None:
-        """Gives (step, state, extra) of a step, the newest by default, or None where nothing is saved.
+        """Gives (step, state, extra) of a step, the newest whole one by default, or None where nothing is saved.
 
         Args:
             template: shapes and dtypes of the state.
@@ -92,30 +131,144 @@ class Checkpoints:
 
         Raises:
             Misfit: names, shapes or dtypes differ from the template's; nothing is cast.
+            Unreadable: the step asked for is not whole, or no step is.
         """
-        import orbax.checkpoint as ocp
-
-        if not self.steps:
+        step = self.newest() if step is None else step
+        if step is None:
             return None
-        step = self.steps[-1] if step is None else step
         if step not in self.steps:
-            raise Misfit(
-                f"there is no checkpoint of step {step}; there are {', '.join(map(str, self.steps))}"
-            )
-        _refuse_misfit(template, self._manager.item_metadata(step)["state"])
-        found = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(jax.tree.map(_placed, template)), extra=ocp.args.JsonRestore()
-            ),
-        )
-        return step, found["state"], found["extra"]
+            known = ", ".join(map(str, self.steps))
+            raise Misfit(f"there is no checkpoint of step {step}; there are {known}")
+        _refuse_misfit(_leaves(template), self._verify(step)["leaves"])
+        with _orbax:
+            return step, *_read(self._folder(step), jax.tree.map(_placed, template))
 
     def close(self) -> None:
-        """Waits for the last save."""
-        if "_manager" in self.__dict__:
-            self._manager.close()
-            del self.__dict__["_manager"]
+        """Waits for the last save.
+
+        Raises:
+            StorageError: it has failed, twice.
+        """
+        try:
+            self._join()
+        finally:
+            self._thread.shutdown()
+
+    def _join(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _folders(self) -> list[int]:
+        names = [path.name for path in self.directory.iterdir()] if self.directory.is_dir() else []
+        return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
+
+    def _folder(self, step: int) -> Path:
+        return self.directory / str(step)
+
+    def _verify(self, step: int) -> dict:
+        try:
+            note = seals.verify(self._folder(step))
+            if note["step"] != step:
+                raise seals.Broken(f"it was sealed as step {note['step']}")
+        except seals.Broken as fault:
+            raise Unreadable(f"{self._folder(step)}: {fault}") from fault
+        return note
+
+    def _note(self, step: int) -> dict | seals.Broken | None:
+        try:
+            return seals.note(self._folder(step))
+        except seals.Broken as fault:
+            return fault
+        except FileNotFoundError:
+            return None  # a writer has just deleted it
+
+    def _save(self, step: int, state: Any, extra: dict, note: dict) -> None:
+        try:
+            self._write(step, state, extra, note, "draft")
+        except Exception as error:  # Orbax and tensorstore tell a full disk by errors of many types
+            log.warning("step %d was not saved (%s); trying once more", step, _line(error))
+            try:  # under another name, for threads of the first trial may still write
+                self._write(step, state, extra, note, "draft-again")
+            except Exception as again:
+                there = ", ".join(map(str, self.steps)) or "none"
+                raise StorageError(
+                    f"{self._folder(step)}: was not saved: {_line(again)}; steps that are: {there}"
+                ) from again
+        if self._told is not None:
+            self._told(step)
+        self._delete_what_is_not_kept()
+
+    def _write(self, step: int, state: Any, extra: dict, note: dict, name: str) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for left in (*self.directory.glob(".draft-*"), *self.directory.glob(".trash-*")):
+            shutil.rmtree(left, ignore_errors=True)  # it takes room, and does no harm
+        self._refuse_a_full_disk(sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+        draft = self.directory / f".{name}-{step}"
+        with _orbax:
+            _draw(draft, state, extra)
+        self._size = seals.seal(draft, note)
+        if self._folder(step).exists():  # broken, or `save` would have refused
+            self._delete(step)
+        draft.rename(self._folder(step))
+        seals.sync(self.directory)
+        seals.sync(self.directory.parent)
+        self._broken.discard(step)
+
+    def _refuse_a_full_disk(self, size: int) -> None:
+        needed, free = 3 * max(size, self._size), shutil.disk_usage(self.directory).free
+        if free < needed:
+            told = f"{free / 1e6:.3g} MB are free, and {needed / 1e6:.3g} MB are needed"
+            raise OSError(errno.ENOSPC, told, str(self.directory))
+
+    def _delete_what_is_not_kept(self) -> None:
+        notes = {step: note for step in self.steps if isinstance(note := self._note(step), dict)}
+        for step in notes.keys() - {*sorted(notes)[-2:], self._best(notes)}:
+            try:
+                self._delete(step)
+            except OSError as error:  # nothing is lost, and the next save tries again
+                log.warning("step %d was not deleted (%s)", step, _line(error))
+
+    def _delete(self, step: int) -> None:
+        trash = self.directory / f".trash-{step}"
+        self._folder(step).rename(trash)
+        seals.sync(self.directory)
+        shutil.rmtree(trash)
+
+    def _best(self, notes: dict) -> int | None:
+        return max(
+            filter(notes.get, notes), key=lambda step: (self._rank(notes[step]["value"]), step), default=None
+        )
+
+    def _rank(self, value: float | None) -> float:
+        return self._sign * value if value is not None and math.isfinite(value) else -math.inf
+
+
+def _checkpointer() -> Any:
+    import orbax.checkpoint as ocp
+
+    items = {"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()}
+    return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**items))
+
+
+def _draw(folder: Path, state: Any, extra: dict) -> None:
+    import orbax.checkpoint as ocp
+
+    items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
+    _checkpointer().save(folder, args=items)
+
+
+def _read(folder: Path, target: Any) -> tuple[Any, dict]:
+    import orbax.checkpoint as ocp
+
+    items = ocp.args.Composite(state=ocp.args.StandardRestore(target), extra=ocp.args.JsonRestore())
+    found = _checkpointer().restore(folder, args=items)
+    return found["state"], found["extra"]
+
+
+def _copy(leaf: Any) -> Any:
+    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.copy(leaf) if is_key else np.array(leaf)  # `np.asarray` would share the memory that is donated
 
 
 def _placed(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -123,8 +276,11 @@ def _placed(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def _refuse_misfit(template: Any, saved: Any) -> None:
-    wanted, found = _leaves(template), _leaves(saved)
+def _leaves(tree: Any) -> dict[str, str]:
+    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in named_leaves(tree).items()}
+
+
+def _refuse_misfit(wanted: dict[str, str], found: dict[str, str]) -> None:
     for name in wanted | found:
         if wanted.get(name) != found.get(name):
             raise Misfit(
@@ -133,9 +289,5 @@ def _refuse_misfit(template: Any, saved: Any) -> None:
             )
 
 
-def _leaves(tree: Any) -> dict[str, str]:
-    leaves = named_leaves(tree)
-    for name, leaf in leaves.items():
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # Orbax's metadata tells the key's words
-            leaves[name] = jax.eval_shape(jax.random.key_data, leaf)
-    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in leaves.items()}
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

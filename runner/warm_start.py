@@ -27,7 +27,7 @@ class WarmStart:
         self.run, self.names = run, names
         try:
             donor = open_run(run)
-            newest = max(donor.checkpoints.steps, default=None)
+            newest = donor.checkpoints.newest()
             self.step = donor.step(newest if step is None else step)
         except ValueError as error:
             raise ValueError(f"init_from: {error}") from error

@@ -1,0 +1,129 @@
+"""A server of processes that save and are struck: forked from one that has imported everything, so each is quick.
+
+Reads lines of JSON, the arguments of `strike`, and answers each with what that gives.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint  # noqa: F401  imported here, so that no child has to
+
+from faults import subject
+from runner import seals
+from runner.checkpoints import StorageError
+
+PATIENCE = 60.0  # seconds after which a child hangs
+SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None
+
+
+def strike(
+    directory: str,
+    steps: list[int],
+    call: int = 0,
+    fault: int = 0,
+    sticky: bool = False,
+    after: float | None = None,
+    image: tuple[str, str] | None = None,
+    weak: str = "",
+) -> dict[str, Any]:
+    """Lets a child save steps, and strikes it.
+
+    Args:
+        directory: of the checkpoints.
+        steps: what it saves.
+        call: that changes a file, counted from 1, at which it is struck; 0 is none. Needs the shim.
+        fault: errno that the call gets; 0 is a kill.
+        sticky: whether all later calls get it, too.
+        after: seconds to its kill.
+        image: of a disk, and where to copy it in the moment of the kill.
+        weak: the protection to do without, so that a test can see that it is needed: "sync", "seal" or "".
+
+    Returns:
+        status: of the exit, or the negative signal, or 124 where it hung.
+        calls: how many there were.
+        seconds: that it took.
+        told: the steps that were told as saved.
+    """
+    reader, writer = os.pipe()
+    with warnings.catch_warnings(action="ignore"):  # JAX has no threads before its first array
+        child = os.fork()
+    if child == 0:
+        _weaken(weak)
+        _save_and_leave(Path(directory), steps, (call, fault, sticky), writer)
+    os.close(writer)
+    begun = time.monotonic()
+    status = _wait(child, after, image)
+    with os.fdopen(reader) as lines:
+        said = [json.loads(line) for line in lines]
+    calls = max((number for kind, number in said if kind == "calls"), default=0)
+    told = [number for kind, number in said if kind == "told"]
+    return {"status": status, "calls": calls, "seconds": time.monotonic() - begun, "told": told}
+
+
+def _save_and_leave(directory: Path, steps: list[int], armed: tuple, writer: int) -> None:
+    tell = lambda kind, number: os.write(writer, f"{json.dumps([kind, number])}\n".encode())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    status = 1
+    try:
+        subject.state(0)  # JAX sets itself up
+        if SHIM:
+            SHIM.arm(*armed)
+        subject.save(directory, *steps, told=lambda step: tell("told", step))
+        status = 0
+    except StorageError:
+        status = 4
+    finally:
+        tell("calls", SHIM.counted() if SHIM else 0)
+        os._exit(status)
+
+
+def _weaken(weak: str) -> None:
+    if weak == "sync":
+        seals.sync = lambda path: None
+    if weak == "seal":
+        own = seals.seal
+        seals.seal = lambda folder, note: _seal_in_sight(own, folder, note)
+
+
+def _seal_in_sight(seal: Callable, folder: Path, note: Any) -> int:
+    """Seals a folder that already has the name of its step."""
+    seen = folder.rename(folder.with_name(str(note["step"])))
+    size = seal(seen, note)
+    seen.rename(folder)
+    return size
+
+
+def _wait(child: int, after: float | None, image: tuple[str, str] | None) -> int:
+    end = time.monotonic() + (PATIENCE if after is None else after)
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.001)
+    else:
+        os.kill(child, signal.SIGSTOP)
+        _copy(image)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        return 124 if after is None else -signal.SIGKILL
+    _copy(image)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _copy(image: tuple[str, str] | None) -> None:
+    if image is not None:
+        shutil.copyfile(*image)
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(strike(**json.loads(line))), flush=True)

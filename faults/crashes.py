@@ -1,0 +1,86 @@
+"""Kills of the whole command at random moments: with the same command again, the run ends with the same bits."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from faults.tally import Tally
+from runner import open_run
+
+LAST = 2000
+EVERY = [f"steps={LAST}", "loop.save_every=100", "loop.evaluate_every=500", "loop.log_every=7"]
+COMMANDS = {
+    "gan": ["scenario=gan", "net.hidden_sizes=[8]", "dataset.batch_size=8", "evaluation.size=64", *EVERY],
+    "supervised": ["dataset=iris", "net.hidden_sizes=[8]", "dataset.batch_size=8", *EVERY],
+}
+
+
+def crashes(kills: int = 100, seed: int = 0, scenarios: tuple[str, ...] = tuple(COMMANDS)) -> Iterator[Tally]:
+    """Kills each scenario's command as often as `kills` says, and compares each run that ends."""
+    for scenario in scenarios:
+        tally, chance = Tally(f"{scenario}: killed at random, the same command again"), random.Random(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            whole, tried = Path(folder) / "whole", Path(folder) / "tried"
+            begun = time.monotonic()
+            if _begin(scenario, whole).wait():
+                raise RuntimeError(f"{scenario} does not run even if nobody kills it")
+            seconds = time.monotonic() - begun
+            while tally.trials < kills:
+                lives = _lives(scenario, tried, chance, seconds, kills - tally.trials)
+                outcome = _compare(whole, tried)
+                for _ in range(lives):
+                    tally.count(outcome, f"{lives} kills of one run, {seed=}")
+                shutil.rmtree(tried)
+        yield tally
+
+
+def _lives(scenario: str, directory: Path, chance: random.Random, seconds: float, most: int) -> int:
+    """Runs a command to its end, with kills on its way, and gives their number."""
+    for kills in range(most):
+        process = _begin(scenario, directory)
+        try:
+            process.wait(chance.uniform(0.05, 1.1) * seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            continue
+        if kills:
+            return kills
+        shutil.rmtree(directory)  # it ended before it was killed: that tells nothing
+    _begin(scenario, directory).wait()
+    return most
+
+
+def _begin(scenario: str, directory: Path) -> subprocess.Popen:
+    words = [*COMMANDS[scenario], f"hydra.run.dir={directory}"]
+    code = f"from runner.cli import main; main({words!r})"
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _compare(whole: Path, tried: Path) -> str:
+    try:
+        one, two = open_run(whole), open_run(tried)
+        if two.story["status"] != "finished" or two.checkpoints.newest() != LAST:
+            return "lost"
+        leaves = zip(jax.tree.leaves(one.state(LAST)), jax.tree.leaves(two.state(LAST)), strict=True)
+        same = all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in leaves)
+    except ValueError:
+        return "lost"
+    records = [(run.path / "metrics.jsonl").read_bytes() for run in (one, two)]
+    return "survived" if same and records[0] == records[1] else "silent"

@@ -1,0 +1,87 @@
+"""Power cuts, and a disk without room, on file systems of our own; they need root and Linux.
+
+A cut is a copy of the disk's image at a random moment, with the writer stopped: what the file system has not yet
+written to its device is gone. The device's own cache is taken to keep its word.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from faults import subject
+from faults.struck import BEFORE, DURING, found, server
+from faults.tally import Tally
+from runner.checkpoints import StorageError
+
+CAN_MOUNT = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
+
+
+def cuts(trials: int = 50, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+    """Cuts the power at random moments of two saves: each step told as saved before is there afterwards.
+
+    Args:
+        trials: how many cuts.
+        seed: of the moments.
+        weak: the protection to do without, see `faults.child.strike`.
+    """
+    tally, chance = Tally("power cut, ext4"), random.Random(seed)
+    with server() as (children, folder):
+        image, copy, disk = folder / "image", folder / "copy", folder / "disk"
+        place = disk / "run" / "checkpoints"
+        disk.mkdir()
+        seconds = 1.0
+        for trial in range(trials):
+            _format(image)
+            with _mounted(disk, "-o", "loop", str(image)):
+                subject.save(place, *BEFORE)
+                after = chance.uniform(0, 1.2 * seconds)
+                struck = children.strike(place, after=after, image=(str(image), str(copy)), weak=weak)
+            if struck["status"] == 0:
+                seconds = struck["seconds"]
+            with _mounted(disk, "-o", "loop", str(copy)):
+                tally.count(
+                    found(place, struck["told"]), f"{trial=} of seed {seed}, after {after:.3f} s: {struck}"
+                )
+    yield tally
+
+
+def full(trials: int = 20, seed: int = 0) -> Iterator[Tally]:
+    """Fills the disk: what fails is told, older steps stay whole, and with room again saving goes on."""
+    tally, chance = Tally("disk full, tmpfs"), random.Random(seed)
+    for trial in range(trials):
+        with (
+            tempfile.TemporaryDirectory() as name,
+            _mounted(Path(name), "-t", "tmpfs", "-o", "size=4m", "tmpfs"),
+        ):
+            place, ballast = Path(name) / "run" / "checkpoints", Path(name) / "ballast"
+            subject.save(place, *BEFORE)
+            free = shutil.disk_usage(name).free
+            ballast.write_bytes(bytes(free - 4096 * chance.randrange(16)))
+            with contextlib.suppress(StorageError):
+                subject.save(place, *DURING)
+                tally.count("silent", f"{trial=} of seed {seed}: no error")
+                continue
+            ballast.unlink()
+            tally.count(found(place, []), f"{trial=} of seed {seed}")
+    yield tally
+
+
+def _format(image: Path) -> None:
+    with image.open("wb") as file:
+        file.truncate(16 * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path, *how: str) -> Iterator[None]:
+    subprocess.run(["mount", *how, folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)

@@ -1,0 +1,80 @@
+"""Processes that save checkpoints and are struck while they do."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from faults import subject
+from runner.checkpoints import Checkpoints
+
+BEFORE, DURING, AFTER = (2, 4), (6, 8), 10  # 2 is the best, so that 8 deletes 4
+HAS_SHIM = sys.platform == "linux" and shutil.which("cc") is not None
+
+
+class Server:
+    """Children that are struck, one after the other.
+
+    Args:
+        folder: where the shim is compiled; what they save must be below it.
+    """
+
+    def __init__(self, folder: Path):
+        own = {"JAX_PLATFORMS": "cpu"}
+        if HAS_SHIM:
+            shim, source = folder / "shim.so", Path(__file__).with_name("shim.c")
+            subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", shim, source, "-ldl"], check=True)
+            own |= {"LD_PRELOAD": str(shim), "FAULTS_ROOT": str(folder)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "faults.child"],
+            env=os.environ | own,
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def strike(self, place: Path, **how: Any) -> dict[str, Any]:
+        """Lets a child save `DURING`; arguments and what is given are those of `faults.child.strike`."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = {"directory": str(place), "steps": DURING, **how}
+        print(json.dumps(asked), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """Ends the server."""
+        self._process.communicate()
+
+
+@contextlib.contextmanager
+def server() -> Iterator[tuple[Server, Path]]:
+    """Opens a server in a folder of its own, and gives both."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        with contextlib.closing(Server(folder)) as opened:
+            yield opened, folder
+
+
+def found(place: Path, told: list[int]) -> str:
+    """Judges what a struck process has left, and whether a new one can go on from it."""
+    try:
+        for step in Checkpoints(place).steps:
+            Checkpoints(place).restore(subject.state(0), step)
+        newest, warned = subject.load(place)
+        if newest is None or newest < max(told, default=BEFORE[-1]) or warned:
+            return "lost"
+        subject.save(place, AFTER)
+        if subject.load(place) != (AFTER, []) or any(path.name.startswith(".") for path in place.iterdir()):
+            return "lost"
+    except subject.Silent:
+        return "silent"
+    except Exception:  # whatever it was, a step could not be read, or saving could not go on
+        return "lost"
+    return "survived"
