@@ -12,7 +12,7 @@ from typing import Any
 from runner import signals
 from runner.compile_cache import keep_compiled_programs
 
-EXITS = {"NotFinite": 5, "Misfit": 6}
+EXITS = {"Busy": 3, "NotFinite": 5, "Misfit": 6, "Unreadable": 6}
 
 
 def command() -> None:
@@ -31,8 +31,8 @@ def command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command `runner`.
 
-    It exits with 0, or after an `error:` line with 2 (a wrong command or wrong data), 4 (storage), 5 (not finite),
-    6 (no fitting checkpoint), 130 or 143 (stopped by a signal) or 1 (anything else).
+    It exits with 0, or after an `error:` line with 2 (a wrong command or wrong data), 3 (another process writes the
+    run), 4 (storage), 5 (not finite), 6 (no whole or fitting checkpoint), 130 or 143 (stopped by a signal) or 1 (anything else).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.argv = ["runner", *arguments]  # where Hydra reads them

@@ -1,5 +1,6 @@
 """Composes a configuration from a command line and refuses what is wrong in it, before anything is built."""
 
+import copy
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
@@ -67,7 +68,7 @@ def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, A
     Args:
         overrides: as on the command line.
         loader: of an opened Hydra.
-        bases: keeps, by the parts chosen, the configuration that single settings change, for the next one.
+        bases: keeps what is composed of the parts chosen, which takes long, for the next one that chooses them.
 
     Returns:
         The configuration as of `compose`, and Hydra's own, with its node.
@@ -83,12 +84,13 @@ def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, A
         _check_choice(override, loader)
     chosen = tuple(override.input_line for override in groups)
     if chosen not in bases:
-        bases[chosen] = OmegaConf.to_container(_load(loader, groups))
-    base = bases[chosen]
-    for override in parsed:
-        if override not in groups and not is_hydras(str(override.input_line)):
+        bases[chosen] = _load(loader, groups)
+    base: Any = OmegaConf.to_container(bases[chosen])
+    values = [override for override in parsed if override not in groups]
+    for override in values:
+        if not is_hydras(str(override.input_line)):
             _check_key(override, base)
-    whole = _load(loader, parsed)
+    whole = _changed(bases[chosen], values, parsed)
     return check(_resolved(whole), known=set(base)), whole
 
 
@@ -189,9 +191,30 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def _load(loader: Any, overrides: Sequence[Override]) -> Any:
-    try:
-        texts = [override.input_line for override in overrides]
+    texts = [override.input_line for override in overrides]
+    with _told():
         return loader.load_configuration("config", texts, run_mode=RunMode.RUN)
+
+
+def _changed(base: Any, values: Sequence[Override], overrides: Sequence[Override]) -> Any:
+    """Changes settings of a composed configuration as Hydra does that composes it with them."""
+    whole = copy.deepcopy(base)
+    with _told():
+        ConfigLoaderImpl._apply_overrides_to_config(list(values), whole)
+    job, own = whole.hydra.job, [override for override in overrides if not override.is_hydra_override()]
+    whole.hydra.overrides.task = [override.input_line for override in own]
+    whole.hydra.overrides.hydra = [
+        override.input_line for override in overrides if override.is_hydra_override()
+    ]
+    job.override_dirname = get_overrides_dirname(own, **job.config.override_dirname)
+    return whole
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Makes one line of whatever Hydra refuses."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:

@@ -80,13 +80,14 @@ class Training:
 
         Raises:
             Occupied: the directory is not this run's.
+            Unreadable: it holds checkpoints, and none is whole.
             NotFinite: a loss or the state is not finite; the run can go on from its newest checkpoint.
             Stopped: by `stop`; the run can go on from there.
         """
         own = Directory(directory)
         own.claim(self.config)
         with closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode)) as checkpoints:
-            start = max(checkpoints.steps, default=0)
+            start = checkpoints.newest() or 0
             if own.is_run and self._has_ended(own, start):
                 log.info("already finished at step %d: %s", start, own.path)
                 return own.story["best"]["value"]

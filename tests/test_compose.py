@@ -3,9 +3,10 @@ import subprocess
 import sys
 
 import pytest
+from hydra.types import RunMode
 
 from runner.build import build, follow, make
-from runner.compose import ConfigError, change, compose, jobs, parts
+from runner.compose import ConfigError, change, checked, compose, jobs, opened, parts
 
 
 def test_nothing_given_is_the_default_run_with_every_setting_of_its_parts():
@@ -128,3 +129,17 @@ def test_every_choice_of_every_group_composes(group):
 def test_a_command_is_checked_without_jax():
     code = "import sys; from runner.compose import compose; compose(['scenario=gan']); assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=3", "hydra.run.dir=here"],
+        ["scenario=gan", "net@scenario.generator=mlp", "scenario.generator.hidden_sizes=[7]", "steps=5"],
+        ["schedule=cosine", "optimizer.b1=0.5", "hydra.job.config.override_dirname.exclude_keys=[seed]", "seed=1"],
+    ],
+)
+def test_what_is_composed_is_what_hydra_composes(overrides):
+    with opened([]) as hydra:
+        _, whole = checked(overrides, hydra.config_loader, {})
+        assert whole == hydra.config_loader.load_configuration("config", overrides, RunMode.RUN)
