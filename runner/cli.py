@@ -66,8 +66,11 @@ def _train(arguments: list[str]) -> None:
 
     from runner import launch
 
-    asked = get_args_parser().parse_args(arguments)
-    if any((asked.help, asked.hydra_help, asked.cfg, asked.info, asked.shell_completion)):
+    parser = get_args_parser()
+    asked = parser.parse_args(arguments)
+    if asked.help:
+        return launch.show_help(asked, parser)
+    if any((asked.hydra_help, asked.cfg, asked.info, asked.shell_completion)):
         return _hydra()
     folders = [asked.config_dir] if asked.config_dir else []
     if asked.multirun:
@@ -76,7 +79,7 @@ def _train(arguments: list[str]) -> None:
 
 
 def _hydra() -> None:
-    """Has Hydra itself answer --help, --cfg and the like."""
+    """Has Hydra itself answer --cfg and the like."""
     import hydra
 
     hydra.main(version_base="1.3", config_path="conf", config_name="config")(lambda _: None)()

@@ -14,6 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -160,6 +161,10 @@ class Loader(ConfigLoaderImpl):
             return super().load_sweep_config(master_config, sweep_overrides)
         OmegaConf.copy_cache(from_config=master_config, to_config=composed)
         return composed
+
+    def get_group_options(self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any) -> list[str]:
+        """Names the choices of a group; Hydra would copy all it knows for each group."""
+        return self.repository.get_group_options(group_name, results_filter)
 
 
 @contextmanager

@@ -77,6 +77,12 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
         callbacks.on_multirun_end(config=master, config_name="config")
 
 
+def show_help(arguments: Any, parser: Any) -> None:
+    """Prints the help of Hydra's template, with the parts and the settings of those chosen."""
+    with opened([arguments.config_dir] if arguments.config_dir else []) as hydra:
+        hydra.app_help("config", parser, arguments)
+
+
 def _checked(overrides: Sequence[str], loader: Any) -> dict[tuple[str, ...], dict]:
     hydras = [text for text in overrides if is_hydras(text)]
     configs, bases = {}, {}
