@@ -1,16 +1,30 @@
 """What a run directory holds beside its checkpoints, records and pictures: its configuration and its story."""
 
 import json
+import logging
 import os
+import shlex
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from runner import lock
+from runner.seals import sync
+from runner.signals import Stopped
+from runner.trust import read_plain, refuse_code, refuse_links
+
+log = logging.getLogger()
+_telling = threading.Lock()  # the thread that saves tells, too
+
 FREE = {
     "steps",
+    "figures",
+    "allow",
     "traceback",
     "loop.steps",
     "loop.log_every",
@@ -18,6 +32,7 @@ FREE = {
     "loop.save_every",
     "loop.patience",
 }
+BEGUN = {lock.NAME, "run.json", ".run.json.tmp", ".config.yaml.tmp"}  # all that a run killed at once leaves
 HORIZON = "horizon"  # of an optimizer: the steps that its schedule spans
 
 
@@ -42,19 +57,41 @@ class Directory:
 
     @property
     def config(self) -> dict:
-        """The run's resolved configuration."""
-        return yaml.safe_load((self.path / "config.yaml").read_text())
+        """The run's resolved configuration; raises Untrusted where it is more than plain data."""
+        return read_plain(self.path / "config.yaml")
 
     @property
     def story(self) -> dict:
         """The run's own account of itself: status, versions, device, data, how it ended."""
-        return json.loads((self.path / "run.json").read_text())
+        path = self.path / "run.json"
+        if not path.is_file():
+            raise ValueError(f"{path}: there is no such file; it is written where a run begins")
+        story = _record(path.read_bytes(), path)
+        if "status" not in story:
+            raise ValueError(f"{path}: does not tell how the run stands (it has no status); restore a copy")
+        return story
 
     @property
     def records(self) -> list[dict]:
-        """The rows of `metrics.jsonl`."""
+        """The rows of `metrics.jsonl`; a last one that is being written, or was when the run was killed, is left."""
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        whole = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+        return [_record(line, f"{path}: line {number}") for number, line in enumerate(whole, 1)]
+
+    def vetted(self, trust_code: bool = False) -> dict:
+        """Gives the configuration, to build from.
+
+        Args:
+            trust_code: it may name any code, and the directory may hold links.
+
+        Raises:
+            ValueError: it holds no run, or one that is not trusted.
+        """
+        self.refuse_no_run()
+        if not trust_code:
+            refuse_links(self.path)
+            refuse_code(self.config)
+        return self.config
 
     def refuse_no_run(self) -> None:
         """Raises ValueError where it holds no run."""
@@ -69,44 +106,92 @@ class Directory:
         Raises:
             Occupied: it is a file, cannot be written to, holds something else, or a run of another configuration.
         """
-        found = next(path for path in (self.path, *self.path.parents) if path.exists())
+        try:
+            found = next(path for path in (self.path, *self.path.parents) if path.exists())
+        except (OSError, ValueError) as error:  # a name that is too long, or no name at all
+            raise Occupied(f"run directory {self.path}: {getattr(error, 'strerror', error)}") from error
         if not found.is_dir():
             raise Occupied(f"run directory {self.path}: {found} is a file; take another hydra.run.dir")
         if not os.access(found, os.W_OK):
             raise Occupied(f"run directory {self.path}: {found} is not writable; take another hydra.run.dir")
-        if found != self.path or not any(self.path.iterdir()):
+        if found != self.path or {entry.name for entry in self.path.iterdir()} <= BEGUN:
             return
         if not self.is_run:
             raise Occupied(
                 f"run directory {self.path}: holds files, but no run; take another hydra.run.dir, or empty it"
             )
-        changes = list(differences(self.config, config))
+        changes = [
+            told for key, told in differences(self.config, config) if key not in (config["allow"] or ())
+        ]
         if changes:
             raise Occupied(
                 f"run directory {self.path}: holds a run of another configuration ({'; '.join(changes[:3])});"
-                " take another hydra.run.dir"
+                " take another hydra.run.dir, or let it go on with them: allow=[KEY,...]"
             )
+
+    def refuse_other_data(self, story: Mapping, config: Mapping) -> list[str]:
+        """Refuses to go on with other data.
+
+        Returns:
+            What else is not as it was, and so may change the bits of the run, or was allowed to change.
+
+        Raises:
+            Occupied: the digest of the data is another, and `allow` does not name it.
+        """
+        before, allowed = self.story, config["allow"] or ()
+        if before["data"] != story["data"] and "data" not in allowed:
+            raise Occupied(
+                f"run directory {self.path}: its data were others (digest {before['data'][:8]} there,"
+                f" {story['data'][:8]} now); bring them back, or go on with these: allow=[data]"
+            )
+        changes = [f"{told} (allowed)" for _, told in differences(self.config, config)]
+        for key in ("versions", "device", "processors", "data"):
+            old, new = dict(leaves(before.get(key), key)), dict(leaves(story[key], key))
+            changes += [
+                f"{name}: {old.get(name)} there, {new[name]} now: bits will differ"
+                for name in new
+                if old.get(name) != new[name]
+            ]
+        return changes
 
     def begin(self, config: Mapping, story: Mapping) -> None:
         """Makes the directory and writes down what is about to run."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _replace(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
-        self.tell(**story, status="running", started=now(), ended=None, error=None)
+        plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # it was for this once
+        goes_on = shlex.join(["runner", "resume", str(self.path)])
+        self.tell(
+            **story, status="running", started=now(), ended=None, error=None, bad_step=None, goes_on=goes_on
+        )
+        _replace(self.path / "config.yaml", plain)  # last, for it makes the directory a run
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Writes down how the run ended, whatever happened."""
+        try:
+            yield
+            self.tell(status="finished", ended=now())
+        except BaseException as error:
+            status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt | SystemExit) else "failed"
+            told = f"{type(error).__name__}: {error}"
+            self.tell(status=status, ended=now(), error=told, bad_step=getattr(error, "step", None))
+            log.debug("ended by", exc_info=True)
+            raise
 
     def tell(self, **news: Any) -> None:
         """Adds to the run's story."""
         path = self.path / "run.json"
-        story = json.loads(path.read_text()) if path.is_file() else {}
-        _replace(path, json.dumps(story | news, indent=2) + "\n")
+        with _telling:
+            story = self.story if path.is_file() else {}
+            _replace(path, json.dumps(story | news, indent=2) + "\n")
 
 
-def differences(old: Mapping, new: Mapping) -> Iterator[str]:
-    """Tells the settings in which two configurations are two different runs, each as "key: old there, new here"."""
+def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
+    """Gives the settings in which two configurations are two different runs, each with "key: old there, new here"."""
     old_leaves, new_leaves = dict(leaves(old)), dict(leaves(new))
     for key in old_leaves | new_leaves:
         before, after = old_leaves.get(key, "nothing"), new_leaves.get(key, "nothing")
         if before != after and key not in FREE and not (_spans(key) and not _scheduled(key, new)):
-            yield f"{key}: {before} there, {after} asked for"
+            yield key, f"{key}: {before} there, {after} asked for"
 
 
 def leaves(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -132,6 +217,16 @@ def _scheduled(key: str, config: Mapping) -> bool:
     return isinstance(schedule, Mapping) and schedule["_target_"] != "runner.schedules.Constant"
 
 
+def _record(text: bytes, place: Any) -> dict:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{place}: is torn or no JSON ({error}); repair it or restore a copy") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{place}: is no record of names and values; repair it or restore a copy")
+    return found
+
+
 def now() -> str:
     """Gives the time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -140,4 +235,6 @@ def now() -> str:
 def _replace(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.tmp")
     draft.write_text(text)
+    sync(draft)
     draft.replace(path)
+    sync(path.parent)

@@ -9,6 +9,7 @@ import numpy as np
 
 from runner.build import fit, make
 from runner.checkpoints import Checkpoints
+from runner.compose import check
 from runner.directory import Directory
 from runner.numbers import join, split
 from runner.stretch import Keys
@@ -53,13 +54,17 @@ class Features:
         return np.concatenate([np.asarray(ask(block)).reshape(len(block), -1) for block in blocks])
 
 
-def open_run(path: str | Path) -> "Run":
+def open_run(path: str | Path, trust_code: bool = False) -> "Run":
     """Opens a run directory, from anywhere.
 
+    Args:
+        path: of the directory.
+        trust_code: build whatever its configuration names, and not installed parts alone.
+
     Raises:
-        ValueError: it holds no run.
+        ValueError: it holds no run, or one that names code which is not trusted.
     """
-    return Run(path)
+    return Run(path, trust_code)
 
 
 class Run:
@@ -73,11 +78,10 @@ class Run:
         spec: what its data said of itself (statistics aside, which are in the state).
     """
 
-    def __init__(self, path: str | Path):
-        directory = Directory(path)
-        directory.refuse_no_run()
-        self.path, self.config, self.story = directory.path, directory.config, directory.story
-        self.records, self.spec = directory.records, Spec.from_json(self.story["spec"])
+    def __init__(self, path: str | Path, trust_code: bool = False):
+        directory, config = Directory(path), Directory(path).vetted(trust_code)
+        self.path, self.config, self.story = directory.path, check(config, set(config)), directory.story
+        self.records, self.spec = directory.records, _spec(directory)
         self.checkpoints = Checkpoints(self.path / "checkpoints", self.config["loop"]["mode"])
         self.keys = Keys.of(jax.random.key(self.config["seed"]))
 
@@ -172,6 +176,16 @@ class Run:
                 f"x: each has shape {x.shape[1:]}; the net of this run takes {self.spec.shape('x')}"
             )
         return np.asarray(_ask("predict", *split(self.scenario), self.state(step), x))
+
+
+def _spec(directory: Directory) -> Spec:
+    try:
+        return Spec.from_json(directory.story["spec"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"{directory.path / 'run.json'}: does not tell of the run's data ({what})"
+        ) from error
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4, 5))

@@ -46,7 +46,7 @@ def test_a_gan_in_code_trains_and_draws(tmp_path, capsys):
 def test_a_scenario_of_ones_own_runs_and_its_run_opens_again(own):
     folder = ["--config-dir", str(OWN / "conf")]
     main([*folder, "scenario=mixup", "dataset=iris", "steps=60", "hydra.run.dir=run"])
-    run = open_run("run")
+    run = open_run("run", trust_code=True)
     judged, _ = run.evaluate()
     assert {f"validation/{name}": value for name, value in judged.items()}.items() <= run.records[-1].items()
     assert judged["accuracy"] > 0.6
@@ -55,7 +55,7 @@ def test_a_scenario_of_ones_own_runs_and_its_run_opens_again(own):
 def test_a_net_of_flax_trains_in_a_scenario_that_knows_nothing_of_it(own):
     folder = ["--config-dir", str(OWN / "conf")]
     main([*folder, "net=linen", "dataset=iris", "steps=60", "ensemble=2", "hydra.run.dir=run"])
-    run = open_run("run")
+    run = open_run("run", trust_code=True)
     assert run.records[-1]["validation/accuracy"] > 0.6
     assert run.evaluate()[0]["accuracy"] == run.records[-1]["validation/accuracy"]
     assert {"params", "batch_stats"} & set(run.state().net.net_state) == {"batch_stats"}

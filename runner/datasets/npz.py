@@ -38,9 +38,7 @@ def npz(
             shape or dtype, or a value is not finite.
     """
     arrays = _load(path, [inputs] if target is None else [inputs, target])
-    x = narrow(inputs, arrays[inputs]).astype(np.float32)
-    if x.ndim < 2 or not x.size:
-        raise ValueError(f"{inputs}: shape {x.shape}; need rows of values [N, ...]")
+    x = _inputs(inputs, arrays[inputs])
     settings = (batch_size, split_seed, validation, test)
     if target is None:
         return split({"x": x}, *settings)
@@ -54,10 +52,30 @@ def npz(
             f"{target}: whole numbers of shape {y.shape}; classes need ({len(y)},), other targets floats"
         )
     check_labels(target, y, len(y))  # or one absurd label makes a net with as many outputs
+    if not y.any():
+        raise ValueError(
+            f"{target}: every row is 0; need two classes, or target=null for data without targets"
+        )
     return split({"x": x, "y": y.astype(np.int32)}, *settings, classes=int(y.max()) + 1)
 
 
-def _load(path: str, names: list[str]) -> dict[str, np.ndarray]:
+def read_inputs(path: str | Path, inputs: str = "x") -> np.ndarray:
+    """Reads a file's array of inputs [N, ...], as float32.
+
+    Raises:
+        ValueError: as `npz`.
+    """
+    return _inputs(inputs, _load(path, [inputs])[inputs])
+
+
+def _inputs(name: str, rows: np.ndarray) -> np.ndarray:
+    x = narrow(name, rows).astype(np.float32)
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"{name}: shape {x.shape}; need rows of values [N, ...]")
+    return x
+
+
+def _load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise ValueError(f"path: there is no file {path}")
