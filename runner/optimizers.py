@@ -16,6 +16,8 @@ from runner.schedules import Constant
 from runner.types import Params
 
 Schedule = Callable[[Any], Any]
+SHARES = ("b1", "b2", "decay", "momentum")  # of what an optimizer keeps of the past
+SIZES = ("eps", "weight_decay")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,15 @@ class Recipe:
             raise ValueError(f"clip: must be a number above 0, or null for none, not {self.clip}")
         if self.horizon is None and not isinstance(self.schedule, Constant):
             raise ValueError("horizon: a schedule needs the number of steps that it spans")
+        if self.horizon is not None and not self.horizon > 0:
+            raise ValueError(f"horizon: {self.horizon} is not above 0")
+        for name, value in self.options.items():
+            if value is None:
+                continue
+            if name in SHARES and not 0 <= value < 1:
+                raise ValueError(f"{name}: must be from 0 to below 1, not {value}")
+            if name in SIZES and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name}: must be a finite number, and not below 0, not {value}")
 
     def init(self, params: Params) -> Any:
         """Makes the optimizer's state, as optax does."""

@@ -3,6 +3,7 @@
 import ast
 import functools
 import importlib.util
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -194,7 +195,7 @@ def needed(parameter: Parameter, value: Any) -> str | None:
         annotation = ast.Name(type(parameter.default.value).__name__)
     if annotation is None or _fits(value, annotation):
         return None
-    return _words(annotation)
+    return "a finite number" if _is_endless(value) else _words(annotation)
 
 
 def is_number(parameter: Parameter) -> bool:
@@ -218,12 +219,17 @@ def _fits_one(value: Any, choice: ast.expr) -> bool:
     if name == "None":
         return value is None
     if name in ("int", "float"):
-        return isinstance(value, int if name == "int" else int | float) and not isinstance(value, bool)
+        kind = int if name == "int" else int | float
+        return isinstance(value, kind) and not isinstance(value, bool) and not _is_endless(value)
     if name in ("str", "bool"):
         return isinstance(value, str if name == "str" else bool)
     if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) in LISTS:
         return isinstance(value, list | tuple) and all(_fits(inner, _element(choice)) for inner in value)
     return True
+
+
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _element(choice: ast.Subscript) -> ast.expr:
