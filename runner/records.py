@@ -12,7 +12,15 @@ from runner.types import Mean, Metrics
 
 
 class NotFinite(ArithmeticError):
-    """A loss, or a leaf of the state, that is no finite number any more."""
+    """A loss, or a leaf of the state, that is no finite number any more.
+
+    Attributes:
+        step: the first at which it is not, or by which the state was seen not to be.
+    """
+
+    def __init__(self, step: int, told: str):
+        super().__init__(told)
+        self.step = int(step)
 
 
 class Record:
@@ -78,7 +86,7 @@ def _refuse_not_finite(step: int, columns: dict[str, Any]) -> None:
     first = min(((places[0], name) for name, places in bad.items() if len(places)), default=None)
     if first is not None:
         place, name = first
-        raise NotFinite(f"{name} is {losses[name][place]} at step {step + place + 1}")
+        raise NotFinite(step + place + 1, f"{name} is {losses[name][place]} at step {step + place + 1}")
 
 
 def refuse_not_finite(step: int, state: Any) -> None:
@@ -90,7 +98,7 @@ def refuse_not_finite(step: int, state: Any) -> None:
     if not _all_finite(state):
         for name, leaf in named_leaves(state).items():
             if not _all_finite(leaf):
-                raise NotFinite(f"{name} of the state is not finite after step {step}")
+                raise NotFinite(step, f"{name} of the state is not finite after step {step}")
 
 
 @jax.jit

@@ -32,6 +32,39 @@ def resume(run: str, *settings: str) -> None:
     prepared(config).run(directory.path, stop=signals.asked)
 
 
+def replay(run: str, trust_code: bool = False) -> None:
+    """Makes again the step at which a run was no longer finite, and tells what went wrong first: RUN."""
+    from runner.directory import Directory
+    from runner.replay import replay as replayed
+
+    directory = Directory(run)
+    for line in replayed(directory.vetted(trust_code), directory.path):
+        console.print(line, markup=False, highlight=False)
+
+
+def status(run: str) -> None:
+    """Tells how far a run is, why it ended and what goes on with it: RUN."""
+    from runner import lock
+    from runner.directory import Directory
+
+    directory = Directory(run)
+    directory.refuse_no_run()
+    story = directory.story
+    died = story["status"] == "running" and not lock.is_held(directory.path)
+    rows = {
+        "status": "killed" if died else story["status"],
+        "last saved step": story.get("saved"),
+        "of": directory.config["steps"],
+        "why it ended": story["error"],
+        "first step that was not finite": story["bad_step"],
+    }
+    if story["status"] != "finished":
+        rows["goes on by"] = story["goes_on"]
+    for key, value in rows.items():
+        if value is not None:
+            console.print(f"{key}: {value}", markup=False, highlight=False)
+
+
 def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
     """Judges a run's state again: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
     from runner.run import open_run
@@ -92,15 +125,14 @@ def predict(run: str, rows: str, step: int | None = None, trust_code: bool = Fal
     """Writes a run's predictions beside the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
     import numpy as np
 
-    from runner.datasets import read_rows
+    from runner.datasets import read_inputs, read_rows
     from runner.run import open_run
 
     opened, source = open_run(run, trust_code), Path(rows)
     opened.require("predict")
     folder = opened.path / "predictions"
     if source.suffix == ".npz":
-        with np.load(source, allow_pickle=False) as arrays:
-            x = np.asarray(arrays["x"], np.float32)
+        x = read_inputs(source)
         outputs = opened.predict(x, step)
         folder.mkdir(exist_ok=True)
         np.savez(folder / source.name, x=x, prediction=outputs)
@@ -151,6 +183,8 @@ def ls(folder: str = ".") -> None:
     """Lists the runs below a folder: [FOLDER]."""
     from runner.directory import Directory
 
+    if not Path(folder).is_dir():
+        raise ValueError(f"{folder}: there is no such folder")
     found = sorted(
         path.parent for path in Path(folder).rglob("run.json") if (path.parent / "config.yaml").is_file()
     )
@@ -241,7 +275,7 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
 
 VERBS = {
     verb.__name__: verb
-    for verb in (resume, evaluate, figures, sample, predict, parts, ls, show, diff, compare)
+    for verb in (resume, status, replay, evaluate, figures, sample, predict, parts, ls, show, diff, compare)
 }
 
 

@@ -168,7 +168,7 @@ def test_parts_are_listed_with_their_settings_and_defaults(capsys):
         (["sample", "{language_model}", "temperature=0"], "temperature: 0 is not above 0"),
         (["sample", "{ppo}"], "PPO, cannot sample"),
         (["predict", "{gan}", "mine.csv"], "GAN, cannot predict"),
-        (["resume", "{supervised}", "optimizer.learning_rate=1"], "can change only"),
+        (["resume", "{supervised}", "optimizer.learning_rate=1"], "say allow=optimizer.learning_rate too"),
         (["resume", "{supervised}", "steps=0"], "steps: 0 is less than 1"),
         (["diff", "{supervised}"], "runner diff"),
     ],
