@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from runner import signals
 from runner.compile_cache import keep_compiled_programs
@@ -31,8 +31,9 @@ def command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command `runner`.
 
-    It exits with 0, or after an `error:` line with 2 (a wrong command or wrong data), 3 (another process writes the
-    run), 4 (storage), 5 (not finite), 6 (no whole or fitting checkpoint), 130 or 143 (stopped by a signal) or 1 (anything else).
+    It exits with 0, or after an `error:` line with 2 (a wrong command or wrong data), 3 (another process trains
+    there), 4 (storage), 5 (not finite), 6 (no whole or fitting checkpoint), 130 or 143 (stopped by a signal), or
+    1 (anything else).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.argv = ["runner", *arguments]  # where Hydra reads them
@@ -67,6 +68,7 @@ def _train(arguments: list[str]) -> None:
     from runner import launch
 
     parser = get_args_parser()
+    parser.error = _refuse
     asked = parser.parse_args(arguments)
     if asked.help:
         return launch.show_help(asked, parser)
@@ -76,6 +78,10 @@ def _train(arguments: list[str]) -> None:
     if asked.multirun:
         return _sweep(asked.overrides, folders)
     return launch.run(asked.overrides, folders, _begin)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ValueError(f"{message}; runner --help shows what can be said")
 
 
 def _hydra() -> None:

@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.signatures import Missing, Signature, is_number, needed, signature
 
 LARGEST_SEED = 2**32 - 1
+LARGEST_STEP = 2**31 - 1
 OFF = type(None)
 NAMES = ((str, list, OFF), "a name, a list of names or null")
 TOP = {
@@ -39,6 +40,7 @@ TOP = {
     "freeze": NAMES,
     "watch": NAMES,
     "figures": ((bool,), "true or false"),
+    "allow": NAMES,
 }
 
 
@@ -96,16 +98,22 @@ def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, A
 
 
 def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> dict:
-    """Changes settings of a saved configuration, of those that are free to change.
+    """Changes settings of a saved configuration: those that are free to change, and those that `allow=` names.
 
     Raises:
         ConfigError: another setting, or a value that is refused.
     """
-    changed = OmegaConf.create(dict(config))
-    for override in _parse(overrides):
+    changed, parsed = OmegaConf.create(dict(config)), _parse(overrides)
+    allow = [override.value() for override in parsed if override.key_or_group == "allow"]
+    allowed = [key for value in allow for key in (value if isinstance(value, list) else [value])]
+    for override in parsed:
         key = override.key_or_group
-        if key not in free:
-            raise ConfigError(f"{key}: a run that goes on can change only {', '.join(free)}")
+        if key not in free and key not in allowed:
+            raise ConfigError(
+                f"{key}: a run that goes on can change {', '.join(free)}; to change another, say allow={key} too"
+            )
+        if OmegaConf.select(changed, key, default=OFF) is OFF:
+            raise ConfigError(f"unknown setting {key}{_near(key.rpartition('.')[2], list(config))}")
         OmegaConf.update(changed, key, override.value())
         if key == "steps":
             OmegaConf.update(changed, "loop.steps", override.value())
@@ -162,7 +170,9 @@ class Loader(ConfigLoaderImpl):
         OmegaConf.copy_cache(from_config=master_config, to_config=composed)
         return composed
 
-    def get_group_options(self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any) -> list[str]:
+    def get_group_options(
+        self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any
+    ) -> list[str]:
         """Names the choices of a group; Hydra would copy all it knows for each group."""
         return self.repository.get_group_options(group_name, results_filter)
 
@@ -222,6 +232,8 @@ def _told() -> Iterator[None]:
         yield
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError("a configuration holds itself, or is too deep") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(" ".join(str(error).split("To append")[0].split())) from error
 
@@ -333,6 +345,9 @@ def check(config: dict, known: set[str]) -> dict:
     for key in config:
         if key not in known:
             raise ConfigError(f"unknown setting {key}{_near(key, sorted(known))}")
+    for key in (*TOP, "loop", "dataset", "scenario", "evaluation"):
+        if key not in config:
+            raise ConfigError(f"{key} is missing: every run has one")
     for key, (kinds, words) in TOP.items():
         if type(config[key]) not in kinds:
             raise ConfigError(f"{key}: {config[key]!r} is not {words}")
@@ -344,10 +359,12 @@ def check(config: dict, known: set[str]) -> dict:
     for key in ("steps", "ensemble", "seeds"):
         if config[key] is not None and config[key] < 1:
             raise ConfigError(f"{key}: {config[key]} is less than 1")
+    if config["steps"] > LARGEST_STEP:
+        raise ConfigError(f"steps: {config['steps']} is more than {LARGEST_STEP}")
     for key in ("init_step", "init_names"):
         if config[key] is not None and config["init_from"] is None:
             raise ConfigError(f"{key}: says what to take of a run; name the run by init_from=RUN")
-    for key in ("init_names", "freeze", "watch"):
+    for key in ("init_names", "freeze", "watch", "allow"):
         if isinstance(config[key], str):
             config = config | {key: [config[key]]}
     return {key: _checked(value, key, config) for key, value in config.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import run_job
+from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
@@ -42,6 +42,8 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dic
             job_subdir_key=None,
         )
         callbacks.on_run_end(config=whole, config_name="config", job_return=returned)
+    if returned.status is JobStatus.FAILED:
+        raise returned._return_value  # `return_value` would print as well
     return returned.return_value
 
 
@@ -60,19 +62,25 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
     """
     with opened(folders) as hydra:
         configs = _checked(overrides, hydra.config_loader)
-        master = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN, with_log_configuration=True)
+        master = hydra.compose_config(
+            "config", list(overrides), RunMode.MULTIRUN, with_log_configuration=True
+        )
 
         def job(_: Any) -> Any:
             own = HydraConfig.get()
             known = configs.get(tuple(own.overrides.task))
-            config = known or checked(list(own.overrides.task), hydra.config_loader, {})[0]  # a sweeper's own idea
+            config = (
+                known or checked(list(own.overrides.task), hydra.config_loader, {})[0]
+            )  # a sweeper's own idea
             threads = own.launcher["_target_"] == "hydra_plugins.runner.inprocess.InProcessLauncher"
             return task(config, Path(own.runtime.output_dir), threads)
 
         callbacks = Callbacks(master)
         callbacks.on_multirun_start(config=master, config_name="config")
         context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
-        sweeper = Plugins.instance().instantiate_sweeper(config=master, hydra_context=context, task_function=job)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            config=master, hydra_context=context, task_function=job
+        )
         sweeper.sweep(arguments=list(master.hydra.overrides.task))
         callbacks.on_multirun_end(config=master, config_name="config")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from runner import figures
 from runner.directory import Directory, leaves
+from runner.lock import Lock
 from runner.members import Prepared, run_members
 from runner.training import Training
 from runner.writers import JsonLines, Pictures, TensorBoard
@@ -52,22 +53,28 @@ class Seeds:
     def run(self, directory: str | Path, stop: Any = None) -> float | None:
         """Trains what is missing of each member, and writes their spread as the job's own record.
 
+        Args:
+            directory: made if it is not there.
+            stop: of no use: the members themselves listen to signals.
+
         Returns:
             The mean of the members' best values of the metric that `loop.best` names, or None.
 
         Raises:
+            Busy: another process trains in the directory.
             Occupied: the directory is not this job's.
             Exception: the first of what members failed with; the others ran to their ends.
         """
         own = Directory(directory)
         own.claim(self.config)
         best = {"metric": None, "value": None, "step": None}
-        own.begin(self.config, {"seed": self.config["seed"], "step": None, "best": best})
-        with own.telling():
-            places = [own.path / "members" / str(number) for number in range(len(self._seeds))]
-            build = lambda number: Prepared(self._member(number), places[number])
-            outcomes = run_members([f"seed={seed}" for seed in self._seeds], build)
-            return self._conclude(own, places, outcomes)
+        places = [own.path / "members" / str(number) for number in range(len(self._seeds))]
+        build = lambda number: Prepared(self._member(number), places[number])
+        with Lock(own.path):
+            own.begin(self.config, {"seed": self.config["seed"], "step": None, "best": best})
+            with own.telling():
+                outcomes = run_members([f"seed={seed}" for seed in self._seeds], build)
+                return self._conclude(own, places, outcomes)
 
     def _conclude(self, own: Directory, places: Sequence[Path], outcomes: Sequence[Any]) -> float | None:
         finished = [

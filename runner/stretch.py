@@ -150,7 +150,7 @@ class Program:
             The newest state, steps made before the stretch that was read, its length, its metrics `[length, ...]`.
         """
         pending = None
-        while step < end or pending is not None:
+        while True:
             before, pending = pending, None
             if step < end and not (stop is not None and stop()):
                 length, dispatched = min(self._length, end - step), time.perf_counter()
@@ -160,6 +160,8 @@ class Program:
                     state, table = self._unfused(state, step, length, check)
                 pending = step, length, table, dispatched
                 step += length
+            elif before is None:
+                return
             if before is not None:
                 made, length, table, dispatched = before
                 rows = jax.tree.map(lambda column, length=length: column[:length], jax.device_get(table))
@@ -182,6 +184,10 @@ class Program:
                 check(step + place + 1, state)
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(jax.device_get(values)), *rows)
+
+    def single(self, state: Any, step: int) -> tuple[Any, Metrics]:
+        """Makes one step; the state given stays as it is."""
+        return _one(*self._shared(state), np.int32(step), self.source, self._item(self._take(step, 1), 0))
 
     def _item(self, feed: Any, place: int) -> Any:
         return self.place(jax.tree.map(lambda rows: rows[place], feed))

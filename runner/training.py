@@ -4,6 +4,7 @@ import functools
 import hashlib
 import logging
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from runner import figures
 from runner.build import build
 from runner.checkpoints import Checkpoints
 from runner.directory import Directory, leaves
+from runner.lock import Lock
 from runner.stretch import Keys, Program
+from runner.trust import trusting
 from runner.warm_start import WarmStart
 from runner.writers import JsonLines, Pictures, Progress, TensorBoard, Writer, parameter_table
 
@@ -49,7 +52,8 @@ class Training:
         loop.refuse_unknown_best(evaluator.names(scenario, self.template, dataset.validation))
         self.warm_start = None
         if config["init_from"] is not None:
-            self.warm_start = WarmStart(config["init_from"], config["init_step"], config["init_names"])
+            with trusting(config):
+                self.warm_start = WarmStart(config["init_from"], config["init_step"], config["init_names"])
             self.warm_start.refuse_misfit(self.template)
 
     @property
@@ -79,6 +83,7 @@ class Training:
             The best value of the metric that `loop.best` names, or None.
 
         Raises:
+            Busy: another process, or thread, trains in the directory.
             Occupied: the directory is not this run's.
             Unreadable: it holds checkpoints, and none is whole.
             NotFinite: a loss or the state is not finite; the run can go on from its newest checkpoint.
@@ -86,13 +91,20 @@ class Training:
         """
         own = Directory(directory)
         own.claim(self.config)
-        with closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode)) as checkpoints:
-            start = checkpoints.newest() or 0
+        told = lambda step: own.tell(saved=step)
+        with (
+            Lock(own.path),
+            closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode, told)) as checkpoints,
+        ):
+            start, story = checkpoints.newest() or 0, self._story()
             if own.is_run and self._has_ended(own, start):
                 log.info("already finished at step %d: %s", start, own.path)
                 return own.story["best"]["value"]
-            own.begin(self.config, self._story())
+            changes = own.refuse_other_data(story, self.config) if own.is_run else []
+            own.begin(self.config, story | {"saved": start or None})
             with _logging_to(own.path / "runner.log"), own.telling():
+                for change in changes:
+                    log.warning("%s", change)
                 self._announce(own.path, start)
                 return self._train(own, checkpoints, start, progress, stop)
 
@@ -157,6 +169,7 @@ class Training:
             "seed": self.config["seed"],
             "command": sys.argv,
             "device": f"{jax.devices()[0].platform} ({jax.devices()[0].device_kind}), {jax.device_count()} in sight",
+            "processors": os.environ.get("NPROC") or os.cpu_count(),
             "versions": _versions(),
             "git": _commit(),
             "spec": self.parts.dataset.spec.to_json(),

@@ -192,5 +192,86 @@ def test_a_folder_of_ones_own_adds_a_part_without_touching_the_package(tmp_path,
     monkeypatch.syspath_prepend(tmp_path)
     words = [word for word in COMMANDS["supervised"] if "hidden" not in word]
     main(["--config-dir", "conf", *words, "net=tiny", "net.size=5", "hydra.run.dir=run"])
-    assert open_run("run").config["net"]["size"] == 5
+    assert open_run("run", trust_code=True).config["net"]["size"] == 5
     assert Path("run/metrics.jsonl").is_file()
+
+
+def started(*words: str) -> subprocess.Popen:
+    """Starts a run as a shell does in the background, with SIGINT ignored."""
+    code = "from runner.cli import main; main()"
+    shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    return subprocess.Popen([*shell, sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_stops_and_the_run_goes_on_to_the_same_bits(tmp_path, number, code):
+    words = [
+        *COMMANDS["supervised"][:3],
+        "loop.log_every=7",
+        "loop.save_every=null",
+        "loop.evaluate_every=null",
+    ]
+    words += ["figures=false", "steps=100000"]
+    process = started(*words, "hydra.run.dir=run")
+    while len(open_records("run")) < 3:
+        assert process.poll() is None
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert told.startswith("error: stopped at step ")
+    story = json.loads(Path("run/run.json").read_text())
+    assert story["status"] == "stopped"
+    stopped = int(told.split()[4].rstrip(";"))
+    assert story["saved"] == open_run("run").checkpoints.newest() == stopped
+    main(["resume", "run", f"steps={stopped + 10}"])
+    main([*words[:-1], f"steps={stopped + 10}", "hydra.run.dir=alone"])
+    assert equal(open_run("run").state(stopped + 10), open_run("alone").state(stopped + 10))
+    assert Path("run/metrics.jsonl").read_bytes() == Path("alone/metrics.jsonl").read_bytes()
+
+
+def open_records(path: str) -> list[str]:
+    file = Path(path) / "metrics.jsonl"
+    return file.read_text().splitlines() if file.is_file() else []
+
+
+def test_of_two_starts_in_one_directory_the_second_is_refused(tmp_path, capsys):
+    words = [*COMMANDS["supervised"][:3], "figures=false", "steps=100000", "hydra.run.dir=run"]
+    first = started(*words)
+    while not open_records("run"):
+        assert first.poll() is None
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    first.kill()
+    first.communicate()
+    assert stopped.value.code == 3
+    assert f"in use by process {first.pid}" in capsys.readouterr().err
+
+
+def test_settings_and_data_change_on_the_way_only_where_they_are_allowed_to(tmp_path, capsys):
+    rows = ["a,b", *(f"{number},{number / 7}" for number in range(60))]
+    Path("rows.csv").write_text("\n".join(rows))
+    words = [
+        "dataset=csv",
+        "dataset.path=rows.csv",
+        "dataset.target=b",
+        "scenario=regression",
+        "figures=false",
+    ]
+    words += ["net.hidden_sizes=[4]", "dataset.batch_size=8", *EVERY, "hydra.run.dir=run"]
+    main(words)
+    longer = [word for word in words if not word.startswith("steps=")] + ["steps=12"]
+    rate = "optimizer.learning_rate=0.5"
+    with pytest.raises(SystemExit):
+        main([*longer, rate])
+    assert "optimizer.learning_rate: 0.001 there, 0.5 asked for" in capsys.readouterr().err
+    Path("rows.csv").write_text("\n".join([*rows[:-1], "59,7.5"]))
+    with pytest.raises(SystemExit) as stopped:
+        main(longer)
+    assert stopped.value.code == 2
+    assert "its data were others" in capsys.readouterr().err
+    main([*longer, rate, "allow=[optimizer.learning_rate,data]"])
+    told = capsys.readouterr().out
+    assert "optimizer.learning_rate: 0.001 there, 0.5 asked for (allowed)" in told
+    assert "bits will differ" in told
+    assert open_run("run").records[-2]["learning_rate/optimizer"] == 0.5
+    assert open_run("run").config["allow"] is None

@@ -23,7 +23,16 @@ class TestAsOneOfHydrasLaunchers(LauncherTestSuite):
 
 @pytest.mark.parametrize(
     ("task_launcher_cfg", "extra_flags"),
-    [({}, ["-m", "hydra/launcher=inprocess", "hydra.job_logging.formatters.simple.format='[HYDRA] %(message)s'"])],
+    [
+        (
+            {},
+            [
+                "-m",
+                "hydra/launcher=inprocess",
+                "hydra.job_logging.formatters.simple.format='[HYDRA] %(message)s'",
+            ],
+        )
+    ],
 )
 class TestAsOneOfHydrasLaunchersInAnApplication(IntegrationTestSuite):
     pass
@@ -65,7 +74,15 @@ def test_each_member_of_a_sweep_of_rates_is_the_same_run_alone(tmp_path, scenari
 
 def test_members_that_differ_in_numbers_and_seeds_share_one_compiled_program(compiled):
     jax.clear_caches()
-    main(["-m", *COMMANDS["supervised"], "seed=range(3)", "optimizer.learning_rate=1e-2,1e-3", "net.hidden_sizes=[9]"])
+    main(
+        [
+            "-m",
+            *COMMANDS["supervised"],
+            "seed=range(3)",
+            "optimizer.learning_rate=1e-2,1e-3",
+            "net.hidden_sizes=[9]",
+        ]
+    )
     for program in ("_initialize", "_stretch", "_judge"):
         assert sum(program in name for name in compiled) == 1, program
 
@@ -84,7 +101,15 @@ def test_a_member_that_fails_is_named_and_harms_no_other(tmp_path, capsys):
 
 def test_jobs_that_share_a_run_directory_are_refused_before_any_runs(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["-m", *COMMANDS["supervised"], "seed=0,1", f"hydra.sweep.dir={tmp_path}/s", "hydra.sweep.subdir=one"])
+        main(
+            [
+                "-m",
+                *COMMANDS["supervised"],
+                "seed=0,1",
+                f"hydra.sweep.dir={tmp_path}/s",
+                "hydra.sweep.subdir=one",
+            ]
+        )
     assert stopped.value.code == 2
     assert "hydra.sweep.subdir: jobs 0 and 1 share the run directory" in capsys.readouterr().err
     assert not (tmp_path / "s" / "one").exists()

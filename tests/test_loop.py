@@ -18,7 +18,8 @@ from runner.optimizers import adam, sgd
 from runner.records import NotFinite, Record
 from runner.scenarios import GAN, Regression
 from runner.schedules import Cosine
-from runner.stretch import Keys
+from runner.signals import Stopped
+from runner.stretch import Keys, Program
 from runner.types import Dataset, Mean, Spec
 from runner.writers import JsonLines
 
@@ -88,7 +89,7 @@ KEY = jax.random.key(0)
 
 
 def run(steps, scenario=Count(), data=DATA, **settings):
-    beside = {name: settings.pop(name) for name in ("evaluator", "checkpoints") if name in settings}
+    beside = {name: settings.pop(name) for name in ("evaluator", "checkpoints", "stop") if name in settings}
     notes = Notes()
     state = Loop(steps=steps, **settings).run(scenario, data, key=KEY, writers=[notes], **beside)
     return state, notes
@@ -166,6 +167,41 @@ def test_a_state_that_is_not_finite_behind_a_finite_loss_is_not_saved(tmp_path):
 def test_check_state_finds_the_very_step():
     with pytest.raises(NotFinite, match="seen of the state is not finite after step 7"):
         run(20, Count(leaf_explodes_at=7), check_state=True)
+
+
+@pytest.mark.parametrize("fuse", ["always", "never"])
+def test_told_to_stop_it_saves_the_state_of_that_step_and_goes_on_as_if_it_had_not(tmp_path, fuse):
+    checkpoints, asked = Checkpoints(tmp_path / "checkpoints"), iter([False, False, False] + [True] * 9)
+    with pytest.raises(Stopped, match="stopped at step 4"):
+        run(200, checkpoints=checkpoints, fuse=fuse, stop=lambda: next(asked))
+    checkpoints.close()
+    assert checkpoints.steps == [4]
+    (resumed, _), (whole, _) = run(200, checkpoints=Checkpoints(tmp_path / "checkpoints")), run(200)
+    assert (int(resumed.count), float(resumed.seen)) == (int(whole.count), float(whole.seen))
+
+
+def test_told_to_stop_before_its_first_step_it_saves_nothing(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    with pytest.raises(Stopped, match="stopped at step 0"):
+        run(200, checkpoints=checkpoints, stop=lambda: True)
+    checkpoints.close()
+    assert checkpoints.steps == []
+
+
+class Large(Count):
+    """One with a large leaf."""
+
+    def init(self, key, spec):
+        return CountState(jnp.zeros((), jnp.int32), jnp.zeros(10_000))
+
+
+def test_the_state_is_never_held_twice():
+    program = Program(Large(), DATA.train, Keys.of(KEY))
+    state = program.init()
+    place = state.seen.unsafe_buffer_pointer()
+    for after, *_ in program.advance(state, 0, 20, program.compile(state, 0, "always")):
+        assert after.seen.unsafe_buffer_pointer() == place
+    assert state.seen.is_deleted()
 
 
 def test_the_learning_rate_in_force_is_recorded_in_steps_of_the_run():

@@ -8,7 +8,7 @@ from runner.datasets.markov import markov
 from runner.datasets.mixtures import grid, mog16, ring
 from runner.datasets.mnist import mnist
 from runner.datasets.nothing import nothing
-from runner.datasets.npz import npz
+from runner.datasets.npz import npz, read_inputs
 from runner.datasets.sources import Arrays, Sampler
 from runner.datasets.streams import Stream
 from runner.datasets.tables import csv, read_rows
@@ -35,6 +35,7 @@ __all__ = [
     "nothing",
     "npz",
     "quadratic",
+    "read_inputs",
     "read_rows",
     "ring",
     "text",

@@ -5,7 +5,9 @@ from runner.nets import unet
 
 @pytest.mark.parametrize("shape", [(), (2,), (8, 8)])
 def test_outputs_that_are_no_images_are_refused(shape):
-    with pytest.raises(ValueError, match=r"^unet needs images \[height, .*\], not outputs .*: take residual_mlp"):
+    with pytest.raises(
+        ValueError, match=r"^unet needs images \[height, .*\], not outputs .*: take residual_mlp"
+    ):
         unet(shape)
 
 
