@@ -15,7 +15,7 @@ from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
-COMMAND = [sys.executable, "-c", "from runner.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from runner.cli import command; command()"]
 
 
 class Result(NamedTuple):

@@ -56,7 +56,8 @@ class InProcessLauncher(Launcher):
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         jobs = [
-            self._job(list(overrides), number) for number, overrides in enumerate(job_overrides, initial_job_idx)
+            self._job(list(overrides), number)
+            for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
         _refuse_shared([(job.hydra.job.num, _directory(job)) for job in jobs])
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
