@@ -22,6 +22,8 @@ def command() -> None:
         main()
     except SystemExit as exit:
         code = exit.code
+    if threading.active_count() > 1:  # of another launcher, say, that only Python's own way out ends
+        sys.exit(code)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -103,11 +105,11 @@ def _begin(config: dict, place: Path) -> Callable[[], float | None]:
 def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     """Runs the jobs of a sweep, and tells what came of them."""
     from runner import launch
+    from runner.listings import console
     from runner.members import Prepared
     from runner.seeds import prepared
     from runner.sweeps import compare
     from runner.training import Training
-    from runner.verbs import console
 
     places: list[Path] = []
     known: dict = {}

@@ -1,7 +1,6 @@
 """Composes a configuration from a command line and refuses what is wrong in it, before anything is built."""
 
 import copy
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,30 +21,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.signatures import Missing, Signature, is_number, needed, signature
-
-LARGEST_SEED = 2**32 - 1
-LARGEST_STEP = 2**31 - 1
-OFF = type(None)
-NAMES = ((str, list, OFF), "a name, a list of names or null")
-TOP = {
-    "seed": ((int,), "a whole number"),
-    "seeds": ((int, OFF), "a whole number or null"),
-    "steps": ((int,), "a whole number"),
-    "one_batch": ((bool,), "true or false"),
-    "ensemble": ((int, OFF), "a whole number or null"),
-    "init_from": ((str, OFF), "a run's directory or null"),
-    "init_step": ((int, OFF), "a whole number or null"),
-    "init_names": NAMES,
-    "freeze": NAMES,
-    "watch": NAMES,
-    "figures": ((bool,), "true or false"),
-    "allow": NAMES,
-}
-
-
-class ConfigError(ValueError):
-    """A command or a configuration that is refused; its message is one line that says what to do."""
+from runner.checks import OFF, ConfigError, check, follows, near
+from runner.signatures import signature
 
 
 def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
@@ -113,7 +90,7 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
                 f"{key}: a run that goes on can change {', '.join(free)}; to change another, say allow={key} too"
             )
         if OmegaConf.select(changed, key, default=OFF) is OFF:
-            raise ConfigError(f"unknown setting {key}{_near(key.rpartition('.')[2], list(config))}")
+            raise ConfigError(f"unknown setting {key}{near(key.rpartition('.')[2], list(config))}")
         OmegaConf.update(changed, key, override.value())
         if key == "steps":
             OmegaConf.update(changed, "loop.steps", override.value())
@@ -276,13 +253,13 @@ def _check_choice(override: Override, loader: Any) -> None:
     group, choice = override.key_or_group, override.value()
     known = loader.get_group_options(group)
     if not known:
-        raise ConfigError(f"unknown part {group}{_near(group, loader.list_groups(''))}")
+        raise ConfigError(f"unknown part {group}{near(group, loader.list_groups(''))}")
     if override.is_delete() or (choice is None and group in ("experiment", "debug")):
         return
     if not (isinstance(choice, str) and choice.replace("-", "_").isidentifier()):
         raise ConfigError(f"{group}: {choice!r} is not a plain name; known: {', '.join(known)}")
     if choice not in known:
-        raise ConfigError(f"unknown {group} {choice}{_near(choice, known)}; known: {', '.join(known)}")
+        raise ConfigError(f"unknown {group} {choice}{near(choice, known)}; known: {', '.join(known)}")
 
 
 def _check_key(override: Override, base: Mapping) -> None:
@@ -294,7 +271,7 @@ def _check_key(override: Override, base: Mapping) -> None:
     walked: list[str] = []
     for name in key.split("."):
         slot = ".".join(walked)
-        if _follows(node):
+        if follows(node):
             part = node[1:]
             raise ConfigError(
                 f"{key}: {slot} follows {part}; say {part}.{name}=... for all that follow it,"
@@ -306,108 +283,15 @@ def _check_key(override: Override, base: Mapping) -> None:
             raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base)}")
         node, walked = node[name], [*walked, name]
     value = None if override.is_delete() else override.value()
-    if _follows(node) and isinstance(value, str) and not _follows(value):
+    if follows(node) and isinstance(value, str) and not follows(value):
         part = node[1:]
         raise ConfigError(
             f"{key}: {value!r} is no part; say {part}={value}, or for this alone {part}@{key}={value}"
         )
 
 
-def _follows(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("@")
-
-
 def _meant(name: str, slot: str, node: Any, base: Mapping) -> str:
     if slot and isinstance(node, Mapping):
         names = [inner for inner in node if not inner.startswith("_")]
-        return _near(name, names) or f"; {slot} has {', '.join(names)}"
-    return _near(name, list(base))
-
-
-def _near(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def check(config: dict, known: set[str]) -> dict:
-    """Checks a resolved configuration against the signatures of the parts it names.
-
-    Args:
-        config: plain containers.
-        known: its top-level keys; any other is refused.
-
-    Returns:
-        The same, with whole numbers made floats where a part takes a number.
-
-    Raises:
-        ConfigError: a key that its part does not take, a value that does not fit, a slot without a part.
-    """
-    for key in config:
-        if key not in known:
-            raise ConfigError(f"unknown setting {key}{_near(key, sorted(known))}")
-    for key in (*TOP, "loop", "dataset", "scenario", "evaluation"):
-        if key not in config:
-            raise ConfigError(f"{key} is missing: every run has one")
-    for key, (kinds, words) in TOP.items():
-        if type(config[key]) not in kinds:
-            raise ConfigError(f"{key}: {config[key]!r} is not {words}")
-    if not 0 <= config["seed"] <= LARGEST_SEED:
-        raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
-    last = config["seed"] + (config["seeds"] or 1) - 1
-    if last > LARGEST_SEED:
-        raise ConfigError(f"seeds: the last one would be {last}; a seed must be 0..{LARGEST_SEED}")
-    for key in ("steps", "ensemble", "seeds"):
-        if config[key] is not None and config[key] < 1:
-            raise ConfigError(f"{key}: {config[key]} is less than 1")
-    if config["steps"] > LARGEST_STEP:
-        raise ConfigError(f"steps: {config['steps']} is more than {LARGEST_STEP}")
-    for key in ("init_step", "init_names"):
-        if config[key] is not None and config["init_from"] is None:
-            raise ConfigError(f"{key}: says what to take of a run; name the run by init_from=RUN")
-    for key in ("init_names", "freeze", "watch", "allow"):
-        if isinstance(config[key], str):
-            config = config | {key: [config[key]]}
-    return {key: _checked(value, key, config) for key, value in config.items()}
-
-
-def _checked(value: Any, path: str, config: Mapping) -> Any:
-    if _follows(value):
-        if not isinstance(config.get(value[1:]), Mapping):
-            raise ConfigError(f"{path}: there is no part {value[1:]!r} to follow")
-        return value
-    if not isinstance(value, Mapping):
-        return value
-    if "_target_" not in value:
-        raise ConfigError(
-            f"{path} names no part (it has no _target_): choose one first, as in PART@{path}=CHOICE"
-        )
-    try:
-        read = signature(str(value["_target_"]))
-    except Missing as error:
-        raise ConfigError(f"{path}._target_: there is no {value['_target_']}") from error
-    settings = {key: inner for key, inner in value.items() if key not in ("_target_", "_partial_")}
-    if read is not None:
-        settings = _fitted(settings, read, value, path)
-    return {**value, **{key: _checked(inner, f"{path}.{key}", config) for key, inner in settings.items()}}
-
-
-def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dict:
-    """Checks settings against a signature; gives them with numbers as floats."""
-    part = str(node["_target_"]).rpartition(".")[2]
-    fitted = {}
-    for key, value in settings.items():
-        parameter = read.parameters.get(key)
-        if parameter is None:
-            if read.is_open:
-                continue
-            raise ConfigError(f"{path}.{key}: {part} has no such setting{_near(key, list(read.parameters))}")
-        if value is None and parameter.default is None:
-            raise ConfigError(f"{path}.{key} is missing: {part} needs it")
-        need = needed(parameter, value)
-        if need is not None:
-            raise ConfigError(f"{path}.{key}: {value!r} is not {need}")
-        fitted[key] = float(value) if type(value) is int and is_number(parameter) else value
-    for key, parameter in read.parameters.items():
-        if key not in settings and parameter.default is None and not node.get("_partial_"):
-            raise ConfigError(f"{path}.{key} is missing: {part} needs it")
-    return dict(settings) | fitted
+        return near(name, names) or f"; {slot} has {', '.join(names)}"
+    return near(name, list(base))

@@ -174,7 +174,8 @@ class Directory:
             status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt | SystemExit) else "failed"
             told = f"{type(error).__name__}: {error}"
             self.tell(status=status, ended=now(), error=told, bad_step=getattr(error, "step", None))
-            log.debug("ended by", exc_info=True)
+            if status == "failed":
+                log.error("ended by", exc_info=True)  # for runner.log; the terminal gets one line
             raise
 
     def tell(self, **news: Any) -> None:

@@ -14,7 +14,8 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from runner.compose import ConfigError, checked, is_hydras, jobs, opened
+from runner.checks import ConfigError
+from runner.compose import checked, is_hydras, jobs, opened
 
 
 def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dict, Path], Callable]) -> Any:

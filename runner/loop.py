@@ -4,10 +4,10 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from runner.records import Record, refuse_not_finite
+from runner.records import Record, compile_check, refuse_not_finite
 from runner.signals import Stopped
 from runner.stretch import Keys, Program
 from runner.types import Key, Metrics
@@ -101,50 +101,60 @@ class Loop:
         template = program.template()
         self.refuse_unknown_best(evaluator and evaluator.names(scenario, template, validation))
         found = checkpoints.restore(template) if checkpoints is not None else None
-        state, step, extra, fused = self._begin(program, template, found)
-        judge = functools.partial(self._judge, evaluator, keys, scenario, validation)
-        if warm_start is not None and found is None:
-            state = program.place(warm_start(state))
-            _write(writers, 0, *judge(state, 0))
-        record, best, kept = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ())), step
-        check = refuse_not_finite if self.check_state else None
+        with ThreadPoolExecutor(1) as beside:
+            state, step, extra, fused = self._begin(program, template, found, beside)
+            beside.submit(self._compile_ahead, evaluator, checkpoints, scenario, template, validation)
+            judge = functools.partial(self._judge, evaluator, keys, scenario, validation)
+            if warm_start is not None and found is None:
+                state = program.place(warm_start(state))
+                _write(writers, 0, *judge(state, 0))
+            record, best, kept = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ())), step
+            check = refuse_not_finite if self.check_state else None
 
-        while step < self.steps and not self._stops(best):
-            end, metrics, figures, value = self._boundary(step), {}, {}, None
-            for newest, made, length, table in program.advance(state, step, end, fused, check, stop):
-                state, step = newest, made + length
-                records = {at: means | _rates(scenario, at) for at, means in record.add(made, table)}
-                records.setdefault(step, {})
-                metrics = records.pop(end, {})
-                for at in sorted(records):
-                    _write(writers, at, records[at])
-            stopped = step < end
-            if not stopped and self._due(step, self.evaluate_every):
-                judged, figures = judge(state, step)
-                metrics |= judged
-                value = judged.get(f"validation/{self.best}")
-                best = best if value is None else best.after(step, value, self.mode)
-            if not stopped:
-                _write(writers, step, metrics, figures)
-            due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
-            if checkpoints is not None and due and step != kept:
-                refuse_not_finite(step, state)
-                checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
-                kept = step
-            if stopped:
-                raise Stopped(f"stopped at step {step}")
-        return state
+            while step < self.steps and not self._stops(best):
+                end, metrics, figures, value = self._boundary(step), {}, {}, None
+                for newest, made, length, table in program.advance(state, step, end, fused, check, stop):
+                    state, step = newest, made + length
+                    records = {at: means | _rates(scenario, at) for at, means in record.add(made, table)}
+                    records.setdefault(step, {})
+                    metrics = records.pop(end, {})
+                    for at in sorted(records):
+                        _write(writers, at, records[at])
+                stopped = step < end
+                if not stopped and self._due(step, self.evaluate_every):
+                    judged, figures = judge(state, step)
+                    metrics |= judged
+                    value = judged.get(f"validation/{self.best}")
+                    best = best if value is None else best.after(step, value, self.mode)
+                if not stopped:
+                    _write(writers, step, metrics, figures)
+                due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
+                if checkpoints is not None and due and step != kept:
+                    refuse_not_finite(step, state)
+                    checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
+                    kept = step
+                if stopped:
+                    raise Stopped(f"stopped at step {step}")
+            return state
 
-    def _begin(self, program: Program, template: Any, found: tuple | None) -> tuple[Any, int, dict, bool]:
+    def _begin(
+        self, program: Program, template: Any, found: tuple | None, beside: Executor
+    ) -> tuple[Any, int, dict, bool]:
         """Gives the first state, or that of a checkpoint, its step and what else it holds, and whether to fuse."""
-        with ThreadPoolExecutor(
-            1
-        ) as beside:  # the initial values are compiled and made while the steps compile
-            first = None if found else beside.submit(program.init)
-            step, state, extra = found or (0, template, {})
-            fuse = {None: self.fuse, True: "always", False: "never"}[extra.get("fused")]
-            fused = program.compile(state, step, "never" if self.check_state else fuse)
+        first = None if found else beside.submit(program.init)  # while the steps compile
+        step, state, extra = found or (0, template, {})
+        fuse = {None: self.fuse, True: "always", False: "never"}[extra.get("fused")]
+        fused = program.compile(state, step, "never" if self.check_state else fuse)
         return state if first is None else first.result(), step, extra, fused
+
+    def _compile_ahead(
+        self, evaluator: Any, checkpoints: Any, scenario: Any, template: Any, source: Any
+    ) -> None:
+        """Compiles, beside the first steps, what comes after them."""
+        if checkpoints is not None:
+            compile_check(template)
+        if hasattr(evaluator, "compile"):
+            evaluator.compile(scenario, template, source)
 
     def _judge(self, evaluator: Any, keys: Keys, scenario: Any, source: Any, state: Any, step: int) -> tuple:
         if evaluator is None:

@@ -101,6 +101,11 @@ def refuse_not_finite(step: int, state: Any) -> None:
                 raise NotFinite(step, f"{name} of the state is not finite after step {step}")
 
 
+def compile_check(state: Any) -> None:
+    """Compiles the check of a state, from shapes and dtypes."""
+    _all_finite.lower(state).compile()
+
+
 @jax.jit
 def _all_finite(tree: Any) -> jax.Array:
     floating = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]

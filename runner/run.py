@@ -9,7 +9,7 @@ import numpy as np
 
 from runner.build import fit, make
 from runner.checkpoints import Checkpoints
-from runner.compose import check
+from runner.checks import check
 from runner.directory import Directory
 from runner.numbers import join, split
 from runner.stretch import Keys

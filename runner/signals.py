@@ -1,6 +1,7 @@
 """The first SIGINT or SIGTERM asks what runs to save and stop; a second one leaves at once."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,8 +14,11 @@ class Stopped(Exception):
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Takes both signals as a request, even where the parent had SIGINT ignored; only in the main thread."""
+    """Takes both signals as a request, even where the parent had SIGINT ignored; only the main thread can."""
     _received.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.signal(number, _receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

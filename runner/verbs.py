@@ -4,19 +4,16 @@ import csv
 import difflib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from runner import signals
+from runner.listings import compare, console, diff, ls, parts, show, status, table
 
-console = Console(soft_wrap=True)
 SHOWN = 5  # texts that a language model writes to the terminal; all are in the file
 
 
@@ -42,29 +39,6 @@ def replay(run: str, trust_code: bool = False) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def status(run: str) -> None:
-    """Tells how far a run is, why it ended and what goes on with it: RUN."""
-    from runner import lock
-    from runner.directory import Directory
-
-    directory = Directory(run)
-    directory.refuse_no_run()
-    story = directory.story
-    died = story["status"] == "running" and not lock.is_held(directory.path)
-    rows = {
-        "status": "killed" if died else story["status"],
-        "last saved step": story.get("saved"),
-        "of": directory.config["steps"],
-        "why it ended": story["error"],
-        "first step that was not finite": story["bad_step"],
-    }
-    if story["status"] != "finished":
-        rows["goes on by"] = story["goes_on"]
-    for key, value in rows.items():
-        if value is not None:
-            console.print(f"{key}: {value}", markup=False, highlight=False)
-
-
 def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
     """Judges a run's state again: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
     from runner.run import open_run
@@ -79,7 +53,7 @@ def evaluate(run: str, split: str = "validation", step: int | None = None, trust
     path.write_text(json.dumps(known | judged, indent=2) + "\n")
     for name, draw in figures.items():
         draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
-    _table(
+    table(
         f"{split} at step {step}",
         ("metric", "value"),
         [(name, f"{value:.6g}") for name, value in metrics.items()],
@@ -162,97 +136,6 @@ def _columns(spec: Any, outputs: Any) -> dict[str, list]:
     return {name: [labels[place] for place in outputs.argmax(-1)], "probability": shares.max(-1).tolist()}
 
 
-def parts(group: str | None = None) -> None:
-    """Lists the parts with their settings and defaults: [GROUP]."""
-    from runner import compose
-
-    known = compose.parts()
-    if group is not None and group not in known:
-        raise ValueError(f"{group} is no group of parts; known: {', '.join(known)}")
-    for name, options in known.items():
-        if group in (None, name):
-            rows = [(choice, part["about"], _settings(part["settings"])) for choice, part in options.items()]
-            _table(name, ("choice", "is", "settings"), rows)
-
-
-def _settings(settings: Mapping) -> str:
-    return "  ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
-
-
-def ls(folder: str = ".") -> None:
-    """Lists the runs below a folder: [FOLDER]."""
-    from runner.directory import Directory
-
-    if not Path(folder).is_dir():
-        raise ValueError(f"{folder}: there is no such folder")
-    found = sorted(
-        path.parent for path in Path(folder).rglob("run.json") if (path.parent / "config.yaml").is_file()
-    )
-    rows = []
-    for path in found:
-        run = Directory(path)
-        story, config = run.story, run.config
-        scenario, data = (config[part]["_target_"].rpartition(".")[2] for part in ("scenario", "dataset"))
-        rows.append(
-            (
-                str(path),
-                story["status"],
-                scenario,
-                data,
-                str(story["seed"]),
-                _step(story, config),
-                _best(story),
-            )
-        )
-    _table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), rows)
-
-
-def show(run: str) -> None:
-    """Tells what a run was and what came of it: RUN."""
-    from runner.directory import Directory, leaves
-
-    directory = Directory(run)
-    directory.refuse_no_run()
-    story, records = directory.story, directory.records
-    _table("run", ("is", "value"), _rows({key: value for key, value in story.items() if key != "spec"}))
-    last = {name: value for row in records for name, value in row.items()}
-    _table("last record of each metric", ("metric", "value"), _rows(last))
-    _table("configuration", ("key", "value"), _rows(dict(leaves(directory.config))))
-
-
-def diff(run: str, other: str) -> None:
-    """Tells in what two runs differ: RUN RUN."""
-    from runner.directory import Directory, leaves
-
-    runs = [Directory(run), Directory(other)]
-    for directory in runs:
-        directory.refuse_no_run()
-    views = {
-        "configuration": [dict(leaves(each.config)) for each in runs],
-        "run": [
-            dict(leaves({key: each.story[key] for key in ("versions", "git", "device", "data")}))
-            for each in runs
-        ],
-        "last metrics": [
-            {name: value for row in each.records for name, value in row.items()} for each in runs
-        ],
-    }
-    for title, (one, two) in views.items():
-        keys = [key for key in one | two if one.get(key) != two.get(key)]
-        rows = [(key, str(one.get(key, "-")), str(two.get(key, "-"))) for key in keys]
-        _table(f"{title}: {len(rows)} differences", ("", run, other), rows)
-
-
-def compare(folder: str, by: str | None = None, mode: str | None = None) -> None:
-    """Sets the runs below a folder side by side, best first: FOLDER [by=METRIC] [mode=min|max]."""
-    from runner import sweeps
-
-    comparison = sweeps.compare(folder, by, mode)
-    console.print(comparison)
-    table, page = comparison.write()
-    console.print(f"written to {table} and {page}")
-
-
 def figures(run: str, step: int | None = None, trust_code: bool = False) -> None:
     """Draws a run's curves and what its evaluation shows of a state: RUN [step=...] [trust_code=true]."""
     from runner import figures as drawing
@@ -330,30 +213,3 @@ def unknown_verb(word: str) -> ValueError:
     near = difflib.get_close_matches(word, VERBS, n=1)
     hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(VERBS)}. Settings are key=value"
     return ValueError(f"unknown verb {word}{hint}")
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-
-
-def _rows(values: Mapping) -> list[tuple[str, str]]:
-    return [
-        (key, json.dumps(value) if isinstance(value, dict | list) else str(value))
-        for key, value in values.items()
-    ]
-
-
-def _step(story: Mapping, config: Mapping) -> str:
-    return f"{'?' if story['step'] is None else story['step']}/{config['steps']}"
-
-
-def _best(story: Mapping) -> str:
-    best = story["best"]
-    return (
-        "" if best["value"] is None else f"{best['metric'].removeprefix('validation/')} {best['value']:.4g}"
-    )

@@ -7,7 +7,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from runner.build import build, follow, make
-from runner.compose import ConfigError, change, checked, compose, jobs, opened, parts
+from runner.checks import ConfigError
+from runner.compose import change, checked, compose, jobs, opened, parts
 
 
 def test_nothing_given_is_the_default_run_with_every_setting_of_its_parts():

@@ -43,6 +43,13 @@ class Means:
             drawn["confusion"] = functools.partial(figures.confusion, matrix, labels)
         return {name: float(mean[at]) for name, at, mean in _spread(means)}, drawn
 
+    def compile(self, scenario: Any, state: Any, source: Source) -> None:
+        """Compiles what judging takes, from shapes and dtypes of the state; not for a stream, which has a place."""
+        if not hasattr(source, "resumable"):
+            key = jax.random.key(0)
+            number, item, _ = next(passes(key, source))
+            _judge.lower(*split(scenario), key, number, state, source, item).compile()
+
     def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
         """Gives the names of the metrics, from shapes alone; nothing is computed.
 

@@ -19,9 +19,11 @@ from runner.metrics import (
     sliced_wasserstein,
 )
 from runner.numbers import join, split
-from runner.types import Figures, Key, Source
+from runner.types import Figures, Key, Modes, Source
 
 AT_ONCE = 2**17  # numbers of the samples drawn in one call: 2048 images of 8 x 8, 10 of 64 x 64 in colours
+COMPARED = ("energy_distance", "sliced_wasserstein", "modes", "high_quality")
+FAST_COMPILE = {"xla_backend_optimization_level": 1}  # for what takes longer to compile than to run
 NEIGHBOURS = 3  # by which precision and recall tell what is near
 
 
@@ -66,13 +68,7 @@ class Samples:
         batches = passes(key, source, self.size)
         x = [np.asarray(_x(key, number, source, item))[:rows] for number, item, rows in batches]
         real = np.concatenate(x)
-        values = {
-            "energy_distance": energy_distance(generated, real),
-            "sliced_wasserstein": sliced_wasserstein(generated, real),
-        }
-        if source.spec.modes is not None:
-            values["modes"] = modes_covered(generated, source.spec.modes)
-            values["high_quality"] = high_quality(generated, source.spec.modes)
+        values = dict(zip(COMPARED, _compare(generated, real, source.spec.modes), strict=False))
         if self.features is not None:
             values |= _by_features(*(np.asarray(self.features(x)) for x in (generated, real)))
         metrics |= {name: float(value) for name, value in values.items()}
@@ -80,12 +76,28 @@ class Samples:
 
     def _draw(self, key: Key, scenario: Any, state: Any, shape: tuple[int, ...]) -> np.ndarray:
         """Draws the samples, large ones some at a time: a net takes far more memory than its outputs."""
-        block = max(1, AT_ONCE // math.prod(shape))
-        if block >= self.size:
+        block = self._at_once(shape)
+        if block == self.size:
             return np.asarray(_draw(*split(scenario), key, state, self.size))
         keys = (jax.random.fold_in(key, number) for number in range(math.ceil(self.size / block)))
         drawn = [np.asarray(_draw(*split(scenario), own, state, block)) for own in keys]
         return np.concatenate(drawn)[: self.size]
+
+    def _at_once(self, shape: tuple[int, ...]) -> int:
+        return min(self.size, max(1, AT_ONCE // math.prod(shape)))
+
+    def compile(self, scenario: Any, state: Any, source: Source) -> None:
+        """Compiles what judging takes, from shapes and dtypes of the state; not for a stream, which has a place."""
+        if hasattr(source, "resumable"):
+            return
+        Means().compile(scenario, state, source)
+        key, shape = jax.random.key(0), source.spec.shape("x")
+        number, item, _ = next(passes(key, source))
+        _x.lower(key, number, source, item).compile()
+        _draw.lower(*split(scenario), key, state, self._at_once(shape)).compile()
+        sizes = self.size, min(self.size, source.size or self.size)
+        generated, real = (jax.ShapeDtypeStruct((size, *shape), np.float32) for size in sizes)
+        _compare.lower(generated, real, source.spec.modes).compile()
 
     def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
         """Gives the names of the metrics, from shapes alone; nothing is computed.
@@ -100,14 +112,13 @@ class Samples:
         found, needed = samples.shape[1:], source.spec.shape("x")
         if found != needed:
             raise ValueError(f"evaluation: the samples have shape {found} and the data's x has {needed}")
-        modes = () if source.spec.modes is None else ("modes", "high_quality")
+        compared = COMPARED[: 2 if source.spec.modes is None else 4]
         features = () if self.features is None else ("kernel_distance", "precision", "recall")
         if self.features is not None and self.features.shape != needed:
             raise ValueError(
                 f"evaluation: the features are of x of shape {self.features.shape}, and the data's has {needed}"
             )
-        distances = ("energy_distance", "sliced_wasserstein")
-        return (*Means().names(scenario, state, source), *distances, *modes, *features)
+        return (*Means().names(scenario, state, source), *compared, *features)
 
     def _check(self, scenario: Any, source: Source) -> None:
         if not hasattr(scenario, "sample"):
@@ -128,11 +139,19 @@ def _by_features(generated: np.ndarray, real: np.ndarray) -> dict[str, jax.Array
     return {"kernel_distance": kernel_distance(generated, real), "precision": precision, "recall": recall}
 
 
+@functools.partial(jax.jit, compiler_options=FAST_COMPILE)
+def _compare(generated: Any, real: Any, modes: Modes | None) -> tuple[jax.Array, ...]:
+    """Gives the numbers named in COMPARED, those of modes only where the modes are known."""
+    distances = energy_distance(generated, real), sliced_wasserstein(generated, real)
+    known = () if modes is None else (modes_covered(generated, modes), high_quality(generated, modes))
+    return *distances, *known
+
+
 @functools.partial(jax.jit, static_argnums=(0, 4))
 def _draw(rest, numbers, key, state, size):
     return join(rest, numbers).sample(key, state, size)
 
 
-@jax.jit
+@functools.partial(jax.jit, compiler_options=FAST_COMPILE)
 def _x(key, number, source, item):
     return source.batch(jax.random.fold_in(data_key(key), number), item)["x"]

@@ -10,6 +10,7 @@ REACH = 3  # spreads from the nearest centre within which a point is of high qua
 FAIR_SHARE = 0.2  # of the points each mode would get, were they spread evenly, that cover it
 
 
+@jax.jit
 def high_quality(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
     """Gives the share of the points `x [N, D]` within 3 spreads of the nearest centre.
 
@@ -19,6 +20,7 @@ def high_quality(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
     return _near(x, modes).any(1).mean()
 
 
+@jax.jit
 def modes_covered(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
     """Counts the centres that get at least 20 % of their fair share of the high-quality points of `x [N, D]`.
 

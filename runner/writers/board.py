@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 from collections.abc import Callable
 
 from rich.console import Console
@@ -23,6 +24,7 @@ class Board:
 
     def __init__(self, total: int):
         self._total, self._ended, self._rows = total, 0, {}
+        self._turn = threading.Lock()
         console = Console(stderr=True)
         self._live = Live(
             console=console, get_renderable=self._table, transient=True, redirect_stdout=sys.stdout.isatty()
@@ -44,8 +46,9 @@ class Board:
 
     def ended(self, name: str, line: str) -> None:
         """Prints how a run ended."""
-        self._ended += 1
-        print(f"{self._ended}/{self._total}  {name}  {line}", flush=True)
+        with self._turn:
+            self._ended += 1
+            print(f"{self._ended}/{self._total}  {name}  {line}", flush=True)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, title_justify="left")
