@@ -18,7 +18,7 @@ from typing import Any
 import orbax.checkpoint  # noqa: F401  imported here, so that no child has to
 
 from faults import subject
-from runner import seals
+from runner import checkpoints, seals
 from runner.checkpoints import StorageError
 
 PATIENCE = 60.0  # seconds after which a child hangs
@@ -88,7 +88,7 @@ def _save_and_leave(directory: Path, steps: list[int], armed: tuple, writer: int
 
 def _weaken(weak: str) -> None:
     if weak == "sync":
-        seals.sync = lambda path: None
+        seals.sync = checkpoints.sync = lambda path: None
     if weak == "seal":
         own = seals.seal
         seals.seal = lambda folder, note: _seal_in_sight(own, folder, note)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from runner import seals
+from runner.files import sync
 from runner.scenario import named_leaves
 
 log = logging.getLogger("runner")
@@ -211,8 +212,8 @@ class Checkpoints:
         if self._folder(step).exists():  # broken, or `save` would have refused
             self._delete(step)
         draft.rename(self._folder(step))
-        seals.sync(self.directory)
-        seals.sync(self.directory.parent)
+        sync(self.directory)
+        sync(self.directory.parent)
         self._broken.discard(step)
 
     def _refuse_a_full_disk(self, size: int) -> None:
@@ -232,7 +233,7 @@ class Checkpoints:
     def _delete(self, step: int) -> None:
         trash = self.directory / f".trash-{step}"
         self._folder(step).rename(trash)
-        seals.sync(self.directory)
+        sync(self.directory)
         shutil.rmtree(trash)
 
     def _best(self, notes: dict) -> int | None:

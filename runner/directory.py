@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from runner import lock
-from runner.seals import sync
+from runner.files import replace
 from runner.signals import Stopped
 from runner.trust import read_plain, refuse_code, refuse_links
 
@@ -162,7 +162,7 @@ class Directory:
         self.tell(
             **story, status="running", started=now(), ended=None, error=None, bad_step=None, goes_on=goes_on
         )
-        _replace(self.path / "config.yaml", plain)  # last, for it makes the directory a run
+        replace(self.path / "config.yaml", plain.encode())  # last, for it makes the directory a run
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -183,7 +183,7 @@ class Directory:
         path = self.path / "run.json"
         with _telling:
             story = self.story if path.is_file() else {}
-            _replace(path, json.dumps(story | news, indent=2) + "\n")
+            replace(path, (json.dumps(story | news, indent=2) + "\n").encode())
 
 
 def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
@@ -231,11 +231,3 @@ def _record(text: bytes, place: Any) -> dict:
 def now() -> str:
     """Gives the time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text)
-    sync(draft)
-    draft.replace(path)
-    sync(path.parent)

@@ -3,7 +3,9 @@
 `hydra.main` itself composes a run three times over, and each job of a sweep as often again.
 """
 
-from collections.abc import Callable, Sequence
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from runner.checks import ConfigError
+from runner.checks import ConfigError, check
 from runner.compose import checked, is_hydras, jobs, opened
+from runner.directory import differences
+from runner.files import replace
+
+log = logging.getLogger("runner")
 
 
 def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dict, Path], Callable]) -> Any:
@@ -84,6 +90,34 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
         )
         sweeper.sweep(arguments=list(master.hydra.overrides.task))
         callbacks.on_multirun_end(config=master, config_name="config")
+
+
+def _frozen(configs: Mapping[tuple[str, ...], dict], folder: Path) -> dict[tuple[str, ...], dict]:
+    """Gives each job the configuration that it had when the sweep in this folder first knew it, and writes it down.
+
+    So what is edited between two starts of a sweep does not make of it two.
+
+    Raises:
+        ConfigError: the file of configurations is damaged, or names other code than the command does.
+    """
+    path = folder / "jobs.json"
+    try:
+        known = json.loads(path.read_text()) if path.is_file() else {}
+        frozen = {
+            job: check(known.get(" ".join(job), config), set(config)) for job, config in configs.items()
+        }
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path}: {error}; repair it, or take another hydra.sweep.dir") from error
+    for job, config in configs.items():
+        changes = [told for _, told in differences(frozen[job], config)]
+        if any("_target_" in told for told in changes):
+            raise ConfigError(f"{path}: {changes[0]}; take another hydra.sweep.dir")
+        if changes:
+            log.warning("%s keeps the settings it was begun with (%s)", " ".join(job), "; ".join(changes[:3]))
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = known | {" ".join(job): config for job, config in frozen.items()}
+    replace(path, json.dumps(texts, indent=1).encode())
+    return frozen
 
 
 def show_help(arguments: Any, parser: Any) -> None:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from runner.files import sync
 
 NAME = "seal.json"
 
@@ -67,15 +68,6 @@ def verify(folder: Path) -> dict[str, Any]:
     if unknown:
         raise Broken(f"file {unknown[0]} is unknown to its seal")
     return body["note"]
-
-
-def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _body(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import jax
 import numpy as np
@@ -122,6 +123,46 @@ def test_the_same_sweep_again_runs_only_what_is_missing(tmp_path, capsys):
     main([*command, "seed=0,1,2"])
     assert (tmp_path / "1" / "run.json").read_bytes() == before
     assert json.loads((tmp_path / "2" / "run.json").read_text())["status"] == "finished"
+
+
+def test_a_job_not_yet_run_keeps_the_settings_it_had_when_the_sweep_was_begun(tmp_path, capsys):
+    command = [
+        "-m",
+        *COMMANDS["supervised"],
+        "figures=false",
+        f"hydra.sweep.dir={tmp_path}/sweep",
+        "seed=0,1",
+    ]
+    main(command)
+    shutil.rmtree(tmp_path / "sweep" / "1")
+    path = tmp_path / "sweep" / "jobs.json"
+    known = json.loads(path.read_text())
+    for config in known.values():
+        config["optimizer"]["learning_rate"] = 0.25  # as a file of configurations would have said then
+    path.write_text(json.dumps(known))
+    with pytest.raises(SystemExit):
+        main(command)
+    assert (
+        "keeps the settings it was begun with (optimizer.learning_rate: 0.25 there" in capsys.readouterr().out
+    )
+    assert open_run(tmp_path / "sweep" / "1").config["optimizer"]["learning_rate"] == 0.25
+
+
+def test_a_sweep_whose_record_of_jobs_names_other_code_is_refused(tmp_path, capsys):
+    command = [
+        "-m",
+        *COMMANDS["supervised"],
+        "figures=false",
+        f"hydra.sweep.dir={tmp_path}/sweep",
+        "seed=0,1",
+    ]
+    main(command)
+    path = tmp_path / "sweep" / "jobs.json"
+    path.write_text(path.read_text().replace("runner.nets.mlp", "runner.nets.linear"))
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2
+    assert "take another hydra.sweep.dir" in capsys.readouterr().err
 
 
 def test_a_launcher_without_threads_is_refused(capsys):

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from runner.figures import png
+from runner.files import replace
 from runner.types import Figures, Metrics
-from runner.writers.files import replace
 
 log = logging.getLogger(__name__)
 
