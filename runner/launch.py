@@ -69,9 +69,8 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
     """
     with opened(folders) as hydra:
         configs = _checked(overrides, hydra.config_loader)
-        master = hydra.compose_config(
-            "config", list(overrides), RunMode.MULTIRUN, with_log_configuration=True
-        )
+        master = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
+        configs = _frozen(configs, Path(master.hydra.sweep.dir))
 
         def job(_: Any) -> Any:
             own = HydraConfig.get()
