@@ -72,8 +72,10 @@ def verify(folder: Path) -> dict[str, Any]:
 
 def _body(folder: Path) -> dict[str, Any]:
     try:
-        outer = json.loads((folder / NAME).read_bytes())
-        if outer.keys() == {"sha256", "body"} and _sha256(outer["body"]) == outer["sha256"]:
+        text = (folder / NAME).read_text()
+        outer = json.loads(text)
+        whole = outer.keys() == {"sha256", "body"} and _sha256(outer["body"]) == outer["sha256"]
+        if whole and json.dumps(outer) == text:  # nor is there anything beside it, such as a space
             return json.loads(outer["body"])
     except (ValueError, TypeError, AttributeError):
         pass  # what damage leaves of JSON

@@ -75,7 +75,9 @@ def batch_of(made: Program, step: int = 0):
             return state, {}
 
     rest = Spy()
-    stretch._one(rest, (), None, made.keys, step, made.source, jax.tree.map(lambda rows: rows[0], feed), None)
+    item = jax.tree.map(lambda rows: rows[0], feed)
+    with jax.disable_jit():
+        stretch._one(rest, None, (), None, made.keys, step, made.source, item)
     return seen[0]
 
 

@@ -62,15 +62,15 @@ def test_a_run_that_is_read_may_name_what_the_run_that_is_built_names(own):
 
 
 def test_what_an_installed_package_names_of_its_own_is_installed(tmp_path, monkeypatch):
-    (tmp_path / "own/conf/net").mkdir(parents=True)
-    (tmp_path / "own/__init__.py").write_text("raise RuntimeError('imported')")
-    (tmp_path / "own/conf/net/two.yaml").write_text("_target_: own.two\nmore: [{_target_: os.system}]\n")
-    (tmp_path / "own-0.1.0.dist-info").mkdir()
-    (tmp_path / "own-0.1.0.dist-info/entry_points.txt").write_text("[runner.configs]\nown = own.conf\n")
-    assert "own.two" not in trust.installed()
+    (tmp_path / "theirs/conf/net").mkdir(parents=True)
+    (tmp_path / "theirs/__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "theirs/conf/net/two.yaml").write_text("_target_: theirs.two\nmore: [{_target_: os.system}]\n")
+    (tmp_path / "theirs-0.1.0.dist-info").mkdir()
+    (tmp_path / "theirs-0.1.0.dist-info/entry_points.txt").write_text("[runner.configs]\ntheirs = theirs.conf\n")
+    assert "theirs.two" not in trust.installed()
     monkeypatch.syspath_prepend(tmp_path)
-    assert {"own.two", "runner.nets.mlp", "optax.losses.l2_loss"} <= trust.installed()
-    assert not {"os.system", "own.other", "runner.cli.main"} & trust.installed()
+    assert {"theirs.two", "runner.nets.mlp", "optax.losses.l2_loss"} <= trust.installed()
+    assert not {"os.system", "theirs.other", "runner.cli.main"} & trust.installed()
 
 
 def test_links_may_stay_where_the_run_is_trusted(home, tmp_path):
