@@ -81,6 +81,11 @@ class Run:
     def __init__(self, path: str | Path, trust_code: bool = False):
         directory, config = Directory(path), Directory(path).vetted(trust_code)
         self.path, self.config, self.story = directory.path, check(config, set(config)), directory.story
+        if self.config["seeds"] is not None:
+            first = self.path / "members" / "0"
+            raise ValueError(
+                f"{self.path}: holds {self.config['seeds']} runs, one of each seed; name one, such as {first}"
+            )
         self.records, self.spec = directory.records, _spec(directory)
         self.checkpoints = Checkpoints(self.path / "checkpoints", self.config["loop"]["mode"])
         self.keys = Keys.of(jax.random.key(self.config["seed"]))

@@ -39,6 +39,15 @@ def test_the_record_of_the_job_is_the_spread_of_its_members(job):
     assert Directory(job).story["status"] == "finished"
 
 
+def test_what_needs_one_run_asks_for_a_member(job, capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(job)])
+    assert f"holds 3 runs, one of each seed; name one, such as {job}/members/0" in capsys.readouterr().err
+    main(["evaluate", f"{job}/members/0"])
+    main(["status", str(job)])
+    assert "status: finished" in capsys.readouterr().out
+
+
 def test_more_steps_make_every_member_go_on(job, tmp_path, capsys):
     main([*COMMAND, "seeds=2", f"hydra.run.dir={tmp_path}/job"])
     main(["resume", f"{tmp_path}/job", "steps=12"])

@@ -64,9 +64,13 @@ def test_a_run_that_is_read_may_name_what_the_run_that_is_built_names(own):
 def test_what_an_installed_package_names_of_its_own_is_installed(tmp_path, monkeypatch):
     (tmp_path / "theirs/conf/net").mkdir(parents=True)
     (tmp_path / "theirs/__init__.py").write_text("raise RuntimeError('imported')")
-    (tmp_path / "theirs/conf/net/two.yaml").write_text("_target_: theirs.two\nmore: [{_target_: os.system}]\n")
+    (tmp_path / "theirs/conf/net/two.yaml").write_text(
+        "_target_: theirs.two\nmore: [{_target_: os.system}]\n"
+    )
     (tmp_path / "theirs-0.1.0.dist-info").mkdir()
-    (tmp_path / "theirs-0.1.0.dist-info/entry_points.txt").write_text("[runner.configs]\ntheirs = theirs.conf\n")
+    (tmp_path / "theirs-0.1.0.dist-info/entry_points.txt").write_text(
+        "[runner.configs]\ntheirs = theirs.conf\n"
+    )
     assert "theirs.two" not in trust.installed()
     monkeypatch.syspath_prepend(tmp_path)
     assert {"theirs.two", "runner.nets.mlp", "optax.losses.l2_loss"} <= trust.installed()
