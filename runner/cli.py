@@ -139,6 +139,8 @@ def _log_to_the_terminal() -> None:
     # Of runs side by side, each in a thread, only trouble is told here; the rest is in their own logs.
     handler.addFilter(lambda record: record.thread == main or record.levelno > logging.INFO)
     log.handlers, log.propagate = [handler], False  # Hydra's own handlers would tell it twice
+    if not logging.getLogger().handlers:  # tracebacks are for logs alone; without any, Python would print them
+        logging.getLogger().addHandler(logging.NullHandler())
     for loud in ("absl", "jax", "orbax"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 
