@@ -90,6 +90,7 @@ def _hydra() -> None:
     """Has Hydra itself answer --cfg and the like."""
     import hydra
 
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors reach `main`, which tells them in one line
     hydra.main(version_base="1.3", config_path="conf", config_name="config")(lambda _: None)()
 
 
