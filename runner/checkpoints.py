@@ -84,17 +84,21 @@ class Checkpoints:
         Raises:
             Unreadable: there are steps, and none is whole.
         """
+        found = self._newest()
+        return found and found[0]
+
+    def _newest(self) -> tuple[int, dict] | None:
         faults = {}
         for step in reversed(self._folders()):
             try:
-                self._verify(step)
+                note = self._verify(step)
             except Unreadable as error:
                 faults[step] = str(error)
                 continue
             for broken in faults.keys() - self._broken:
                 log.warning("%s; going back to step %d", faults[broken], step)
             self._broken |= faults.keys()
-            return step
+            return step, note
         if faults:
             told = "; ".join(faults.values())
             raise Unreadable(
@@ -134,13 +138,11 @@ class Checkpoints:
             Misfit: names, shapes or dtypes differ from the template's; nothing is cast.
             Unreadable: the step asked for is not whole, or no step is.
         """
-        step = self.newest() if step is None else step
-        if step is None:
+        found = self._newest() if step is None else (step, self._asked(step))
+        if found is None:
             return None
-        if step not in self.steps:
-            known = ", ".join(map(str, self.steps))
-            raise Misfit(f"there is no checkpoint of step {step}; there are {known}")
-        _refuse_misfit(_leaves(template), self._verify(step)["leaves"])
+        step, note = found
+        _refuse_misfit(_leaves(template), note["leaves"])
         with _orbax:
             return step, *_read(self._folder(step), jax.tree.map(_placed, template))
 
@@ -166,6 +168,12 @@ class Checkpoints:
 
     def _folder(self, step: int) -> Path:
         return self.directory / str(step)
+
+    def _asked(self, step: int) -> dict:
+        if step not in self.steps:
+            known = ", ".join(map(str, self.steps))
+            raise Misfit(f"there is no checkpoint of step {step}; there are {known}")
+        return self._verify(step)
 
     def _verify(self, step: int) -> dict:
         try:

@@ -88,10 +88,11 @@ class Directory:
             ValueError: it holds no run, or one that is not trusted.
         """
         self.refuse_no_run()
+        config = self.config
         if not trust_code:
             refuse_links(self.path)
-            refuse_code(self.config)
-        return self.config
+            refuse_code(config)
+        return config
 
     def refuse_no_run(self) -> None:
         """Raises ValueError where it holds no run."""
