@@ -5,7 +5,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,8 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
         def job(_: Any) -> Any:
             own = HydraConfig.get()
             known = configs.get(tuple(own.overrides.task))
-            config = (
-                known or checked(list(own.overrides.task), hydra.config_loader, {})[0]
-            )  # a sweeper's own idea
+            # A job that is not known is the sweeper's own idea.
+            config = known or checked(list(own.overrides.task), hydra.config_loader, {})[0]
             threads = own.launcher["_target_"] == "hydra_plugins.runner.inprocess.InProcessLauncher"
             return task(config, Path(own.runtime.output_dir), threads)
 
@@ -91,7 +90,7 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
         callbacks.on_multirun_end(config=master, config_name="config")
 
 
-def _frozen(configs: Mapping[tuple[str, ...], dict], folder: Path) -> dict[tuple[str, ...], dict]:
+def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[str, ...], dict]:
     """Gives each job the configuration that it had when the sweep in this folder first knew it, and writes it down.
 
     So what is edited between two starts of a sweep does not make of it two.
@@ -102,9 +101,8 @@ def _frozen(configs: Mapping[tuple[str, ...], dict], folder: Path) -> dict[tuple
     path = folder / "jobs.json"
     try:
         known = json.loads(path.read_text()) if path.is_file() else {}
-        frozen = {
-            job: check(known.get(" ".join(job), config), set(config)) for job, config in configs.items()
-        }
+        kept = {job: known[" ".join(job)] for job in configs if " ".join(job) in known}
+        frozen = configs | {job: check(config, set(configs[job])) for job, config in kept.items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise ConfigError(f"{path}: {error}; repair it, or take another hydra.sweep.dir") from error
     for job, config in configs.items():

@@ -48,7 +48,8 @@ def replay(config: dict, path: str | Path) -> list[str]:
         else:
             found = f"up to step {bad}, checked one by one, all was finite: it did not happen again"
         state = _advanced(training, checkpoints, bad - 1)
-    return [found, *_compiled(training, state, bad - 1), _unjitted(training, state, bad - 1)]
+    program = _program(training)
+    return [found, _compiled(program, state, bad - 1), _unjitted(program, state, bad - 1)]
 
 
 class _Kept(Checkpoints):
@@ -74,10 +75,10 @@ def _program(training: Training) -> Program:
     return Program(training.parts.scenario, training.parts.dataset.train, Keys.of(training.key))
 
 
-def _compiled(training: Training, state: Any, step: int) -> list[str]:
-    after, metrics = _program(training).single(state, step)
+def _compiled(program: Program, state: Any, step: int) -> str:
+    after, metrics = program.single(state, step)
     bad = [f"{name} of the state" for name in _not_finite(named_leaves(after))] + _not_finite(metrics)
-    return [f"compiled: {', '.join(bad) or 'nothing'} is not finite"]
+    return f"compiled: {', '.join(bad) or 'nothing'} is not finite"
 
 
 def _not_finite(values: dict[str, Any]) -> list[str]:
@@ -89,8 +90,7 @@ def _plain(value: Any) -> list[Any]:
     return [leaf for leaf in jax.tree.leaves(value) if jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact)]
 
 
-def _unjitted(training: Training, state: Any, step: int) -> str:
-    program = _program(training)
+def _unjitted(program: Program, state: Any, step: int) -> str:
     for switch in (jax.debug_nans, jax.debug_infs):
         try:
             with jax.disable_jit(), switch(True):

@@ -20,7 +20,7 @@ log = logging.getLogger("runner")
 
 def prepared(config: Mapping, known: dict | None = None) -> "Training | Seeds":
     """Builds the run that a configuration asks for, or those of its several seeds."""
-    return Training(config, known) if config["seeds"] is None else Seeds(config)
+    return Training(config, known) if config["seeds"] is None else Seeds(config, known)
 
 
 class Seeds:
@@ -28,23 +28,19 @@ class Seeds:
 
     Args:
         config: resolved and checked; its `seeds` says how many.
+        known: datasets of other runs, which these share, by their configurations.
 
     Raises:
         ValueError: a setting or the data is refused.
     """
 
-    def __init__(self, config: Mapping):
-        self.config, self._data = config, {}
+    def __init__(self, config: Mapping, known: dict | None = None):
+        self.config, self._known = config, {} if known is None else known
         self._seeds = range(config["seed"], config["seed"] + config["seeds"])
         self._first = self._member(0)
 
-    @property
-    def memory(self) -> int:
-        """The bytes that one member takes."""
-        return self._first.memory
-
     def _member(self, number: int) -> Training:
-        return Training({**self.config, "seeds": None, "seed": self._seeds[number]}, self._data)
+        return Training({**self.config, "seeds": None, "seed": self._seeds[number]}, self._known)
 
     def refuse_directory(self, path: str | Path) -> None:
         """Raises Occupied where the directory cannot be this job's; writes nothing."""
@@ -69,7 +65,7 @@ class Seeds:
         own.claim(self.config)
         best = {"metric": None, "value": None, "step": None}
         places = [own.path / "members" / str(number) for number in range(len(self._seeds))]
-        build = lambda number: Prepared(self._member(number), places[number])
+        build = lambda number: Prepared(self._member(number) if number else self._first, places[number])
         with Lock(own.path):
             own.begin(self.config, {"seed": self.config["seed"], "step": None, "best": best})
             with own.telling():
