@@ -41,13 +41,8 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
                 lines.setdefault(name, []).append((record["step"], float(value)))
     members = {name: _members(name, lines) for name in lines}
     own = [name for name in lines if name not in itertools.chain(*members.values())]
-    panels = list(dict.fromkeys(name.removeprefix("validation/") for name in own)) or [""]
-    columns = min(3, math.ceil(math.sqrt(len(panels))))
-    figure, axes = _panels(math.ceil(len(panels) / columns), columns, width=4.2, height=2.9)
-    for panel, name in itertools.zip_longest(axes, panels):
-        if name is None:
-            panel.remove()
-            continue
+    figure, panels = _panel_each(own)
+    for name, panel in panels.items():
         for of, color in ((name, BLUE), (f"validation/{name}", ORANGE)):
             for member in members.get(of, ()):
                 panel.plot(*zip(*lines[member], strict=True), color=color, linewidth=0.6, alpha=0.5)
@@ -55,7 +50,6 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
         _line(
             panel, lines.get(f"validation/{name}"), color=ORANGE, label="validation", marker="o", markersize=3
         )
-        panel.set(title=name, xlabel="step")
         if panel.lines:
             panel.legend(frameon=False)
     return figure
@@ -73,13 +67,8 @@ def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
         for name in (key.removesuffix("/mean") for key in record if key.endswith("/mean")):
             values = (float(record[f"{name}/{kind}"]) for kind in ("mean", "std", "min", "max"))
             bands.setdefault(name, []).append((record["step"], *values))
-    panels = list(dict.fromkeys(name.removeprefix("validation/") for name in bands)) or [""]
-    columns = min(3, math.ceil(math.sqrt(len(panels))))
-    figure, axes = _panels(math.ceil(len(panels) / columns), columns, width=4.2, height=2.9)
-    for panel, name in itertools.zip_longest(axes, panels):
-        if name is None:
-            panel.remove()
-            continue
+    figure, panels = _panel_each(bands)
+    for name, panel in panels.items():
         lines = ((name, BLUE, "training"), (f"validation/{name}", ORANGE, "validation"))
         for of, color, label in lines:
             if of in bands:
@@ -87,10 +76,22 @@ def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
                 panel.plot(steps, mean, color=color, linewidth=1.5, label=label)
                 panel.fill_between(steps, mean - std, mean + std, color=color, alpha=0.25, linewidth=0)
                 panel.fill_between(steps, least, most, color=color, alpha=0.1, linewidth=0)
-        panel.set(title=name, xlabel="step")
         if panel.lines:
             panel.legend(frameon=False)
     return figure
+
+
+def _panel_each(metrics: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
+    """Makes a panel over the steps for each metric, which `validation/<name>` shares with `<name>`."""
+    names = list(dict.fromkeys(name.removeprefix("validation/") for name in metrics)) or [""]
+    columns = min(3, math.ceil(math.sqrt(len(names))))
+    figure, axes = _panels(math.ceil(len(names) / columns), columns, width=4.2, height=2.9)
+    for panel in axes[len(names) :]:
+        panel.remove()
+    panels = dict(zip(names, axes, strict=False))
+    for name, panel in panels.items():
+        panel.set(title=name, xlabel="step")
+    return figure, panels
 
 
 def _members(name: str, lines: Mapping[str, Any]) -> list[str]:
