@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from runner import signals
 from runner.compile_cache import keep_compiled_programs
+from runner.errors import EXPECTED, line
 
 EXITS = {"Busy": 3, "NotFinite": 5, "Misfit": 6, "Unreadable": 6}
 
@@ -140,18 +141,17 @@ def _log_to_the_terminal() -> None:
     # Of runs side by side, each in a thread, only trouble is told here; the rest is in their own logs.
     handler.addFilter(lambda record: record.thread == main or record.levelno > logging.INFO)
     log.handlers, log.propagate = [handler], False  # Hydra's own handlers would tell it twice
-    if not logging.getLogger().handlers:  # tracebacks are for logs alone; without any, Python would print them
+    if not logging.getLogger().handlers:
+        # Tracebacks are for logs alone; without any, Python would print them.
         logging.getLogger().addHandler(logging.NullHandler())
     for loud in ("absl", "jax", "orbax"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
     if isinstance(error, signals.Stopped):
-        return f"{text}; the same command on the same run directory, or `runner resume`, goes on"
-    expected = isinstance(error, ValueError | OSError | ArithmeticError)
-    return text if expected else f"{type(error).__name__}: {text} (traceback=true tells where)"
+        return f"{line(error)}; the same command on the same run directory, or `runner resume`, goes on"
+    return line(error) if isinstance(error, EXPECTED) else f"{line(error)} (traceback=true tells where)"
 
 
 def _exit_code(error: BaseException) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runner import signals
+from runner.errors import line
 from runner.signals import Stopped
 from runner.writers.board import Board
 
@@ -78,13 +79,6 @@ def run_members(
     if signals.asked():
         raise Stopped(f"{outcomes.count(None)} of {len(names)} runs were not begun, the others are saved")
     return outcomes
-
-
-def line(error: BaseException) -> str:
-    """Tells an error in one line."""
-    text = " ".join(str(error).split())
-    expected = isinstance(error, ValueError | OSError | ArithmeticError | Stopped)
-    return text if expected else f"{type(error).__name__}: {text}"
 
 
 class _Room:

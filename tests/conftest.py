@@ -37,3 +37,11 @@ def runs(tmp_path_factory):
     for name, command in COMMANDS.items():
         main([*command, f"hydra.run.dir={folder / name}"])
     return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with an honest run of a GAN."""
+    folder = tmp_path_factory.mktemp("home")
+    main([*COMMANDS["gan"], f"hydra.run.dir={folder / 'honest'}"])
+    return folder

@@ -10,9 +10,6 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from commands import COMMANDS
-
-from runner.cli import main
 
 EVIL = "from pathlib import Path\nPath('pwned').touch()\nnet = Loop = Path\n"
 SHELL = {"_target_": "os.system", "command": "touch pwned"}
@@ -181,14 +178,6 @@ def put(config, key, value):
     for folder in folders:
         config = config[folder]
     config[last] = value
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A folder with an honest run of a GAN."""
-    folder = tmp_path_factory.mktemp("home")
-    main([*COMMANDS["gan"], f"hydra.run.dir={folder / 'honest'}"])
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -125,17 +125,18 @@ def test_the_same_sweep_again_runs_only_what_is_missing(tmp_path, capsys):
     assert json.loads((tmp_path / "2" / "run.json").read_text())["status"] == "finished"
 
 
-def test_a_job_not_yet_run_keeps_the_settings_it_had_when_the_sweep_was_begun(tmp_path, capsys):
-    command = [
-        "-m",
-        *COMMANDS["supervised"],
-        "figures=false",
-        f"hydra.sweep.dir={tmp_path}/sweep",
-        "seed=0,1",
-    ]
+@pytest.fixture
+def two_seeds(tmp_path):
+    """Gives the command of a sweep that has run, and the file that its settings are frozen in."""
+    place = f"hydra.sweep.dir={tmp_path}/sweep"
+    command = ["-m", *COMMANDS["supervised"], "figures=false", place, "seed=0,1"]
     main(command)
+    return command, tmp_path / "sweep" / "jobs.json"
+
+
+def test_a_job_not_yet_run_keeps_the_settings_it_had_when_the_sweep_was_begun(two_seeds, tmp_path, capsys):
+    command, path = two_seeds
     shutil.rmtree(tmp_path / "sweep" / "1")
-    path = tmp_path / "sweep" / "jobs.json"
     known = json.loads(path.read_text())
     for config in known.values():
         config["optimizer"]["learning_rate"] = 0.25  # as a file of configurations would have said then
@@ -148,16 +149,8 @@ def test_a_job_not_yet_run_keeps_the_settings_it_had_when_the_sweep_was_begun(tm
     assert open_run(tmp_path / "sweep" / "1").config["optimizer"]["learning_rate"] == 0.25
 
 
-def test_a_sweep_whose_record_of_jobs_names_other_code_is_refused(tmp_path, capsys):
-    command = [
-        "-m",
-        *COMMANDS["supervised"],
-        "figures=false",
-        f"hydra.sweep.dir={tmp_path}/sweep",
-        "seed=0,1",
-    ]
-    main(command)
-    path = tmp_path / "sweep" / "jobs.json"
+def test_a_sweep_whose_record_of_jobs_names_other_code_is_refused(two_seeds, capsys):
+    command, path = two_seeds
     path.write_text(path.read_text().replace("runner.nets.mlp", "runner.nets.linear"))
     with pytest.raises(SystemExit) as stopped:
         main(command)

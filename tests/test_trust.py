@@ -12,14 +12,6 @@ from runner.directory import Directory
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A folder with a run of a GAN."""
-    folder = tmp_path_factory.mktemp("home")
-    main([*COMMANDS["gan"], f"hydra.run.dir={folder / 'honest'}"])
-    return folder
-
-
-@pytest.fixture(scope="module")
 def own(home):
     """A run with an optimizer of which runner's configurations say nothing."""
     (home / "conf/optimizer").mkdir(parents=True)

@@ -106,9 +106,7 @@ class Samples:
             ValueError: the scenario has no `sample`, the data no `x` or too few, or their shapes differ.
         """
         self._check(scenario, source)
-        samples = jax.eval_shape(
-            lambda key, state: scenario.sample(key, state, self.size), jax.random.key(0), state
-        )
+        samples = jax.eval_shape(_draw, *split(scenario), jax.random.key(0), state, self.size)
         found, needed = samples.shape[1:], source.spec.shape("x")
         if found != needed:
             raise ValueError(f"evaluation: the samples have shape {found} and the data's x has {needed}")
