@@ -127,6 +127,11 @@ class Checkpoints:
         note = {"step": step, "value": None if value is None else float(value), "leaves": _leaves(state)}
         self._pending = self._thread.submit(self._save, step, jax.tree.map(_copy, state), extra, note)
 
+    def refuse_failed(self) -> None:
+        """Raises StorageError where the last save has failed, twice; does not wait for one that is going on."""
+        if self._pending is not None and self._pending.done():
+            self._join()
+
     def restore(self, template: Any, step: int | None = None) -> tuple[int, Any, dict] | None:
         """Gives (step, state, extra) of a step, the newest whole one by default, or None where nothing is saved.
 

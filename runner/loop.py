@@ -85,7 +85,7 @@ class Loop:
             data: a `Dataset`, or the training source alone.
             key: the run's root key; equal keys give equal bits.
             evaluator: judges the validation split: `(key, scenario, state, source) -> metrics, figures`.
-            checkpoints: keeps states: `restore(template)`, `save(step, state, extra, value)`.
+            checkpoints: keeps states: `restore(template)`, `save(step, state, extra, value)`, and `refuse_failed()`.
             warm_start: changes the first state, which is then judged before any step; a resumed run has no use for it.
             writers: each gets `write(step, metrics, figures)` at the end of each stretch, empty where nothing is due.
             stop: asked before each stretch, some of a second long; where it says so, the state is saved.
@@ -93,6 +93,7 @@ class Loop:
         Raises:
             Stopped: by `stop`; the run can go on from there.
             NotFinite: a loss or the state to be saved is no finite number; what was saved stays.
+            StorageError: a state could not be saved; told within a stretch.
             ValueError: something does not fit; said before anything is compiled.
         """
         train, validation = getattr(data, "train", data), getattr(data, "validation", None)
@@ -120,6 +121,8 @@ class Loop:
                     metrics = records.pop(end, {})
                     for at in sorted(records):
                         _write(writers, at, records[at])
+                    if checkpoints is not None:
+                        checkpoints.refuse_failed()
                 stopped = step < end
                 if not stopped and self._due(step, self.evaluate_every):
                     judged, figures = judge(state, step)
@@ -192,8 +195,6 @@ def _rates(scenario: Any, step: int) -> Metrics:
         part = getattr(scenario, field.name)
         if hasattr(part, "rate"):
             rates[f"learning_rate/{field.name}"] = float(part.rate(step * part.updates_per_step - 1))
-        elif hasattr(part, "step") and dataclasses.is_dataclass(
-            part
-        ):  # a scenario in another, as in an ensemble
+        elif hasattr(part, "step") and dataclasses.is_dataclass(part):  # a scenario, as in an ensemble
             rates |= _rates(part, step)
     return rates

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from concurrent.futures import wait
 from typing import NamedTuple
 
 import haiku as hk
@@ -11,8 +12,8 @@ import numpy as np
 import optax
 import pytest
 
-from runner import Loop
-from runner.checkpoints import Checkpoints
+from runner import Loop, seals
+from runner.checkpoints import Checkpoints, StorageError
 from runner.datasets import Arrays, FirstBatch, Stream
 from runner.optimizers import adam, sgd
 from runner.records import NotFinite, Record
@@ -178,6 +179,24 @@ def test_told_to_stop_it_saves_the_state_of_that_step_and_goes_on_as_if_it_had_n
     assert checkpoints.steps == [4]
     (resumed, _), (whole, _) = run(200, checkpoints=Checkpoints(tmp_path / "checkpoints")), run(200)
     assert (int(resumed.count), float(resumed.seen)) == (int(whole.count), float(whole.seen))
+
+
+def test_a_save_that_failed_ends_the_run_within_a_stretch(tmp_path, monkeypatch):
+    def fail(folder, note):
+        raise OSError("no room")
+
+    class Waits(Notes):
+        def write(self, step, metrics, figures):
+            super().write(step, metrics, figures)
+            wait([checkpoints._pending] if checkpoints._pending else [])
+
+    monkeypatch.setattr(seals, "seal", fail)
+    checkpoints, notes = Checkpoints(tmp_path / "checkpoints"), Waits()
+    loop = Loop(steps=100, evaluate_every=4, save_every=20)
+    with pytest.raises(StorageError, match="20: was not saved: OSError: no room"):
+        loop.run(Count(), DATA, key=KEY, checkpoints=checkpoints, writers=[notes])
+    checkpoints.close()
+    assert notes.progress[-1] == 24
 
 
 def test_told_to_stop_before_its_first_step_it_saves_nothing(tmp_path):
