@@ -20,7 +20,7 @@ import numpy as np
 
 from runner import figures
 from runner.build import build
-from runner.checkpoints import Checkpoints
+from runner.checkpoints import Checkpoints, Unreadable
 from runner.directory import Directory, leaves
 from runner.lock import Lock
 from runner.stretch import Keys, Program
@@ -85,7 +85,7 @@ class Training:
         Raises:
             Busy: another process, or thread, trains in the directory.
             Occupied: the directory is not this run's.
-            Unreadable: it holds checkpoints, and none is whole.
+            Unreadable: it holds checkpoints, or tells of one, and none is whole.
             NotFinite: a loss or the state is not finite; the run can go on from its newest checkpoint.
             Stopped: by `stop`; the run can go on from there.
         """
@@ -96,7 +96,7 @@ class Training:
             Lock(own.path),
             closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode, told)) as checkpoints,
         ):
-            start, story = checkpoints.newest() or 0, self._story()
+            start, story = _start(own, checkpoints), self._story()
             if own.is_run and self._has_ended(own, start):
                 log.info("already finished at step %d: %s", start, own.path)
                 return own.story["best"]["value"]
@@ -180,6 +180,16 @@ class Training:
             "best": {"metric": None, "value": None, "step": None},
             "stopped_early": False,
         }
+
+
+def _start(directory: Directory, checkpoints: Checkpoints) -> int:
+    """Gives the newest whole step, or 0; a newer one that was told as saved, and is gone, is told."""
+    start, saved = checkpoints.newest() or 0, (directory.is_run and directory.story.get("saved")) or 0
+    if start < saved and not (gone := checkpoints.directory / str(saved)).exists():
+        if not start:
+            raise Unreadable(f"{gone}: was saved, and is gone; bring it back, or take another run directory")
+        log.warning("%s: was saved, and is gone; going back to step %d", gone, start)
+    return start
 
 
 def _best(records: list[dict], loop: Any) -> dict:

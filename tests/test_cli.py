@@ -54,6 +54,20 @@ def test_a_finished_run_says_so_and_changes_nothing(runs, tmp_path, capsys):
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_saved_step_that_is_gone_is_missed(runs, tmp_path, capsys):
+    shutil.copytree(runs / "supervised", tmp_path / "run")
+    shutil.rmtree("run/checkpoints/9")
+    main(["resume", "run"])
+    told = capsys.readouterr().out
+    assert f"{tmp_path}/run/checkpoints/9: was saved, and is gone; going back to step 8" in told
+    assert equal(open_run("run").state(9), open_run(runs / "supervised").state(9))
+    shutil.rmtree("run/checkpoints")
+    with pytest.raises(SystemExit) as stopped:
+        main(["resume", "run"])
+    assert stopped.value.code == 6
+    assert "9: was saved, and is gone; bring it back" in capsys.readouterr().err
+
+
 def test_resume_goes_on_to_more_steps_and_equals_the_longer_run(runs, tmp_path, capsys):
     shutil.copytree(runs / "supervised", tmp_path / "run")
     main(["resume", "run", "steps=12"])
