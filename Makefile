@@ -40,7 +40,7 @@ bench: $(READY)
 bench-quick: $(READY)
 	$(BIN)/python benchmarks/speed.py W1 W2 help --repeats 1 $(PEERS:%=--peers %)
 
-# Kills, damages and starves whatever saves checkpoints; reports how each trial went. Takes most of an hour.
+# Kills, damages and starves runs and what they save; reports how each trial went. Takes half an hour.
 faults: $(READY)
 	$(BIN)/python -m faults
 

@@ -1,7 +1,6 @@
 """Every call that changes a file, in turn: killed there, or told of a full disk or a broken one."""
 
 import errno
-import itertools
 import random
 import shutil
 from collections.abc import Iterator
@@ -34,12 +33,12 @@ def killed(every: int = 1, seed: int = 0, weak: str = "", last: int | None = Non
     yield tally
 
 
-def failed(every: int = 1, seed: int = 0) -> Iterator[Tally]:
+def failed(every: int = 1, seed: int = 0, name: str = "EIO") -> Iterator[Tally]:
     """Lets calls fail, one alone or all that follow: nothing is lost, and what is not saved is told."""
+    number = getattr(errno, name)
     with server() as (children, folder):
         calls = children.strike(_fresh(folder))["calls"]
-        for number, sticky in itertools.product((errno.ENOSPC, errno.EIO, errno.EACCES), (False, True)):
-            name = errno.errorcode[number]
+        for sticky in (False, True):
             tally = Tally(f"{name} at {'all calls from one on' if sticky else 'one call'}")
             for call in range(1 + seed % every, calls + 1, every):
                 place = _fresh(folder)

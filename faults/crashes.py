@@ -16,6 +16,7 @@ import numpy as np
 
 from faults.tally import Tally
 from runner import open_run
+from runner.checkpoints import Unreadable
 
 LAST = 2000
 EVERY = [f"steps={LAST}", "loop.save_every=100", "loop.evaluate_every=500", "loop.log_every=7"]
@@ -25,40 +26,51 @@ COMMANDS = {
 }
 
 
-def crashes(kills: int = 100, seed: int = 0, scenarios: tuple[str, ...] = tuple(COMMANDS)) -> Iterator[Tally]:
-    """Kills each scenario's command as often as `kills` says, and compares each run that ends."""
-    for scenario in scenarios:
-        tally, chance = Tally(f"{scenario}: killed at random, the same command again"), random.Random(seed)
-        with tempfile.TemporaryDirectory() as folder:
-            whole, tried = Path(folder) / "whole", Path(folder) / "tried"
-            begun = time.monotonic()
-            if _begin(scenario, whole).wait():
-                raise RuntimeError(f"{scenario} does not run even if nobody kills it")
-            seconds = time.monotonic() - begun
-            while tally.trials < kills:
-                lives = _lives(scenario, tried, chance, seconds, kills - tally.trials)
-                outcome = _compare(whole, tried)
-                for _ in range(lives):
-                    tally.count(outcome, f"{lives} kills of one run, {seed=}")
-                shutil.rmtree(tried)
-        yield tally
+def crashes(kills: int = 100, seed: int = 0, scenario: str = "gan") -> Iterator[Tally]:
+    """Kills a scenario's command as often as `kills` says, and compares each run that ends."""
+    tally, chance = Tally(f"{scenario}: killed at random, the same command again"), random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        whole, tried = Path(folder) / "whole", Path(folder) / "tried"
+        begun = time.monotonic()
+        if _begin(scenario, whole).wait():
+            raise RuntimeError(f"{scenario} does not run even if nobody kills it")
+        seconds = time.monotonic() - begun
+        while tally.trials < kills:
+            kept = _lives(scenario, tried, chance, seconds, kills - tally.trials)
+            outcome = _compare(whole, tried) if all(kept) else "lost"
+            for _ in kept:
+                tally.count(outcome, f"{len(kept)} kills of one run, {seed=}")
+            shutil.rmtree(tried)
+    yield tally
 
 
-def _lives(scenario: str, directory: Path, chance: random.Random, seconds: float, most: int) -> int:
-    """Runs a command to its end, with kills on its way, and gives their number."""
-    for kills in range(most):
+def _lives(scenario: str, directory: Path, chance: random.Random, seconds: float, most: int) -> list[bool]:
+    """Runs a command to its end, with kills on its way; tells of each whether what was told as saved was there."""
+    kept: list[bool] = []
+    while len(kept) < most:
         process = _begin(scenario, directory)
         try:
             process.wait(chance.uniform(0.05, 1.1) * seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
+            kept.append(_kept(directory))
             continue
-        if kills:
-            return kills
+        if kept:
+            return kept
         shutil.rmtree(directory)  # it ended before it was killed: that tells nothing
     _begin(scenario, directory).wait()
-    return most
+    return kept
+
+
+def _kept(directory: Path) -> bool:
+    if not (directory / "config.yaml").is_file():
+        return True  # it had not begun
+    run = open_run(directory)
+    try:
+        return (run.checkpoints.newest() or 0) >= (run.story["saved"] or 0)
+    except Unreadable:
+        return False
 
 
 def _begin(scenario: str, directory: Path) -> subprocess.Popen:

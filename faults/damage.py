@@ -5,9 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 from faults import subject
 from faults.tally import Tally
+from runner import seals
 from runner.checkpoints import Unreadable
 
 STEPS = (2, 4, 6)
@@ -48,9 +50,16 @@ def intrude(path: Path, chance: random.Random) -> None:
 DAMAGES: tuple[Callable[[Path, random.Random], None], ...] = (flip, truncate, zero, append, delete, intrude)
 
 
-def damage(trials: int = 1, seed: int = 0) -> Iterator[Tally]:
-    """Damages every file of the newest step, its seal too, in every way; each as often as `trials` says."""
-    with tempfile.TemporaryDirectory() as folder:
+def damage(trials: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+    """Damages every file of the newest step, its seal too, in every way.
+
+    Args:
+        trials: of each.
+        seed: of where.
+        weak: "seal" does without looking at the seals.
+    """
+    look = seals.note if weak == "seal" else seals.verify
+    with mock.patch.object(seals, "verify", look), tempfile.TemporaryDirectory() as folder:
         saved, tried = Path(folder) / "saved", Path(folder) / "tried"
         subject.save(saved, *STEPS)
         step = saved / str(STEPS[-1])

@@ -25,6 +25,11 @@ class Tally:
         """All of them."""
         return self.survived + self.lost + self.silent
 
+    def __add__(self, other: "Tally") -> "Tally":
+        """Counts the trials of both as those of this one's fault."""
+        sums = (self.survived + other.survived, self.lost + other.lost, self.silent + other.silent)
+        return Tally(self.fault, *sums, self.failures + other.failures)
+
     def count(self, outcome: str, what: str) -> None:
         """Counts a trial as "survived", "lost" or "silent"."""
         setattr(self, outcome, getattr(self, outcome) + 1)

@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from faults import subject
@@ -11,7 +12,7 @@ from faults.tally import Tally
 PATIENCE = 60.0  # seconds after which a sweep hangs
 
 
-def threads(sweeps: int = 100, seed: int = 0, width: int = 4) -> Tally:
+def threads(sweeps: int = 100, seed: int = 0, width: int = 4) -> Iterator[Tally]:
     """Runs sweeps of `width` threads, each with three saves of a run of its own."""
     tally = Tally("threads of one process save at once")
     for sweep in range(seed, seed + sweeps):
@@ -30,7 +31,7 @@ def threads(sweeps: int = 100, seed: int = 0, width: int = 4) -> Tally:
                 tally.count(_outcome(job, place, own[-1]), f"sweep {sweep}, thread {number}")
             if any(job.is_alive() for job in jobs):
                 break
-    return tally
+    yield tally
 
 
 def _outcome(job: threading.Thread, place: Path, last: int) -> str:

@@ -30,6 +30,10 @@ def state(step: int = 0, dtype=jnp.float32, size: int = 3) -> State:
     )
 
 
+def layers(**params) -> State:
+    return state()._replace(params=params)
+
+
 def saved(path, values) -> Checkpoints:
     checkpoints = Checkpoints(path, "min")
     for step, value in values.items():
@@ -76,12 +80,21 @@ def test_without_values_the_best_is_the_latest(tmp_path):
     ("other", "message"),
     [
         (state(dtype=jnp.bfloat16), r"params.layer.w is float32\[3\] in it, and bfloat16\[3\]"),
+        (state(dtype=jnp.int32), r"params.layer.w is float32\[3\] in it, and int32\[3\]"),
         (state(size=4), r"params.layer.w is float32\[3\] in it, and float32\[4\]"),
-        (state()._replace(params={"layer": {}}), "params.layer.w"),
         (
-            state()._replace(params={"layer": {"w": jnp.zeros(3), "b": jnp.zeros(3)}}),
-            "params.layer.b is missing",
+            layers(layer={"w": jnp.zeros((3, 1))}),
+            r"params.layer.w is float32\[3\] in it, and float32\[3, 1\]",
         ),
+        (layers(layer={"w": jnp.zeros(())}), r"params.layer.w is float32\[3\] in it, and float32\[\]"),
+        (layers(layer={}), r"params.layer.w is float32\[3\] in it, and unknown"),
+        (layers(layer={"w": jnp.zeros(3), "b": jnp.zeros(3)}), "params.layer.b is missing"),
+        (layers(layer={"v": jnp.zeros(3)}), "params.layer.v is missing"),
+        (layers(other={"w": jnp.zeros(3)}), "params.other.w is missing"),
+        (layers(layer={"w": (jnp.zeros(3),)}), "params.layer.w.0 is missing"),
+        (state()._replace(step=jnp.uint32(0)), r"step is int32\[\] in it, and uint32\[\]"),
+        (state()._replace(key=jnp.zeros(2, jnp.uint32)), r"key is key<fry>\[\] in it, and uint32\[2\]"),
+        (state()._replace(key=jax.random.key(0, impl="rbg")), r"key is key<fry>\[\] in it, and key<rbg>"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused_by_leaf_and_never_cast(tmp_path, other, message):
@@ -274,7 +287,7 @@ def test_the_best_is_not_guessed_where_a_seal_is_damaged(tmp_path):
 
 
 def test_threads_of_one_process_save_without_hanging_or_mixing_up_states():
-    tally = faults.threads.threads(sweeps=2)
+    (tally,) = faults.threads.threads(sweeps=2)
     assert tally.trials == tally.survived == 8, tally.failures
 
 

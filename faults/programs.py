@@ -1,0 +1,50 @@
+"""What is tried, by name: each fault, and each protection that is done without."""
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+from faults import calls, crashes, damage, power, struck, threads
+from faults.tally import Tally
+
+Program = Callable[[], Iterator[Tally]]
+
+
+def programs(quick: bool, seed: int) -> dict[str, Program]:
+    """Gives each program by its name, the longest first; those that this machine cannot do are left out."""
+    few = lambda whole, short: short if quick else whole
+    part = functools.partial
+    known = {name: part(crashes.crashes, few(100, 1), seed, name) for name in crashes.COMMANDS}
+    if struck.HAS_SHIM:
+        known |= {name: part(calls.failed, few(1, 80), seed, name) for name in ("ENOSPC", "EIO", "EACCES")}
+    known |= {
+        "killed": part(calls.killed, few(1, 40), seed),
+        "threads": part(threads.threads, few(100, 2), seed),
+        "damage": part(damage.damage, few(20, 1), seed),
+        "all_damaged": part(damage.all_damaged, few(200, 5), seed),
+    }
+    if power.CAN_MOUNT:
+        known["cuts"] = part(power.cuts, few(50, 3), seed)
+        known["full"] = part(power.full, few(50, 3), seed)
+    return known
+
+
+def weakened(seed: int) -> dict[str, Program]:
+    """Gives, by the name of each protection, a program that does without it."""
+    part = functools.partial
+    known = {
+        "sealing before a step is in sight": part(calls.killed, 6, seed, weak="seal", last=80),
+        "check of the seal": part(damage.damage, 1, seed, weak="seal"),
+    }
+    if power.CAN_MOUNT:
+        known["syncing"] = part(power.cuts, 10, seed, weak="sync")
+    return known
+
+
+def run(program: Program) -> list[Tally]:
+    """Runs one program, in silence."""
+    logging.getLogger("runner").addHandler(logging.NullHandler())  # failing is what it is here for
+    logging.getLogger("runner").propagate = False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where Orbax complains of what was done to it
+    return list(program())
