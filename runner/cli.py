@@ -3,9 +3,11 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,9 +27,12 @@ def command() -> None:
         code = exit.code
     if threading.active_count() > 1:  # of another launcher, say, that only Python's own way out ends
         sys.exit(code)
+    for number in (signal.SIGINT, signal.SIGTERM):  # what is left has nothing to save
+        signal.signal(number, signal.SIG_DFL)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(BrokenPipeError):  # nobody reads on
+            stream.flush()
     os._exit(code or 0)
 
 
@@ -40,16 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.argv = ["runner", *arguments]  # where Hydra reads them
-    _log_to_the_terminal()
-    keep_compiled_programs()
-    try:
-        with signals.listening():
+    with signals.listening():
+        _log_to_the_terminal()
+        keep_compiled_programs()
+        try:
             _dispatch(arguments)
-    except Exception as error:
-        if "traceback=true" in arguments:
-            raise
-        print(f"error: {_line(error)}", file=sys.stderr)
-        sys.exit(_exit_code(error))
+        except Exception as error:
+            if "traceback=true" in arguments:
+                raise
+            print(f"error: {_line(error)}", file=sys.stderr)
+            sys.exit(_exit_code(error))
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -57,6 +62,8 @@ def _dispatch(arguments: list[str]) -> None:
 
     word = arguments[0] if arguments else ""
     if word in verbs.VERBS:
+        if word != verbs.resume.__name__:
+            signals.leave_at_once()
         verbs.call(word, [argument for argument in arguments[1:] if not argument.startswith("traceback=")])
     elif word and "=" not in word and not word.startswith(("-", "~")):
         raise verbs.unknown_verb(word)
@@ -144,6 +151,7 @@ def _log_to_the_terminal() -> None:
     if not logging.getLogger().handlers:
         # Tracebacks are for logs alone; without any, Python would print them.
         logging.getLogger().addHandler(logging.NullHandler())
+    logging.raiseExceptions = False  # a line that nobody reads is no reason for a traceback
     for loud in ("absl", "jax", "orbax"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 

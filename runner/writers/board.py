@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from runner.terminal import say
 from runner.types import Figures, Metrics
 
 SHOWN = 4  # numbers of a record that fit a line
@@ -48,7 +49,7 @@ class Board:
         """Prints how a run ended."""
         with self._turn:
             self._ended += 1
-            print(f"{self._ended}/{self._total}  {name}  {line}", flush=True)
+            say(f"{self._ended}/{self._total}  {name}  {line}")
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, title_justify="left")

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from runner.terminal import say
 from runner.types import Figures, Metrics
 
 
@@ -45,7 +46,7 @@ class Progress:
             seconds = time.monotonic() - self._first[1]
             speed = [_speed((step - self._first[0]) / seconds)] if step > self._first[0] and seconds else []
             parts = [f"step {step}/{self._steps}", epoch, *numbers, *speed]
-            print("  ".join(part for part in parts if part), flush=True)
+            say("  ".join(part for part in parts if part))
 
     def close(self) -> None:
         """Leaves the bar as it is."""

@@ -1,0 +1,238 @@
+"""Signals in every phase of a command: it stops as promised, and the same command then ends with the same bits."""
+
+import itertools
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from faults.tally import Tally
+
+LANES = 4  # commands at a time
+PATIENCE = 120.0  # seconds after which a command hangs, which is raised
+WORDS = [
+    *["dataset=iris", "net.hidden_sizes=[8]", "dataset.batch_size=8", "figures=false", "steps=400"],
+    *["loop.log_every=7", "loop.save_every=50", "loop.evaluate_every=100"],
+]
+# The last time in a phase at which a signal surely comes before the end of the run.
+PHASES = {"importing": 1, "compiling": 1, "training": 9, "saving": 6, "evaluating": 3}
+KINDS = ("SIGTERM", "SIGINT", "SIGINT, which the parent ignored")
+IGNORING = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+
+
+class Trial(NamedTuple):
+    """What is sent, how often, and when: at which time that the phase begins."""
+
+    phase: str
+    kind: str
+    count: int
+    turn: int
+
+    @property
+    def number(self) -> int:
+        """The signal's."""
+        return signal.Signals[self.kind.partition(",")[0]]
+
+
+class Wrong(Exception):
+    """How a trial went, "lost" or "silent", and why."""
+
+
+def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
+    """Sends each kind of signal once, twice and three times in each phase; `every` takes each so many of these."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(LANES) as lanes:
+        whole = Path(folder) / "whole"
+        code, complaint = run(whole)
+        if code:
+            raise RuntimeError(f"the command does not run even if nobody stops it: {complaint}")
+        tried = {}
+        for place, (phase, last) in enumerate(PHASES.items()):
+            kinds = KINDS[place % 3 :] + KINDS[: place % 3]
+            shots = list(itertools.product((1, 2, 3), kinds))[::every]
+            trials = [Trial(phase, kind, count, chance.randint(1, last)) for count, kind in shots]
+            tried[phase] = [
+                (trial, lanes.submit(_try, trial, whole, Path(folder) / f"{phase}-{number}"))
+                for number, trial in enumerate(trials)
+            ]
+        for phase, results in tried.items():
+            tally, waits = Tally(""), []
+            for trial, result in results:
+                outcome, why, seconds = result.result()
+                tally.count(outcome, f"{tuple(trial)}: {why}, {seed=}")
+                waits += [seconds] if trial.count == 1 else []
+            told = f"{statistics.median(waits):.1f} s to stop, {max(waits):.1f} s at most"
+            tally.fault = f"stopped while {phase} ({told})"
+            yield tally
+
+
+def _try(trial: Trial, whole: Path, tried: Path) -> tuple[str, str, float]:
+    """Gives the outcome, why, and the seconds from the first signal to the end."""
+    code, complaint = run(tried, trial)
+    ended, seconds = time.monotonic(), 0.0
+    try:
+        _expect(_struck(tried).is_file(), "silent", f"it ends before it is struck, with {code}: {complaint}")
+        seconds = ended - float(_struck(tried).read_text())
+        _judge_end(trial, code, complaint)
+        _judge_directory(trial, tried, complaint)
+        code, complaint = run(tried)
+        _expect(code == 0, "lost", f"it does not go on: {complaint}")
+        _judge_bits(whole, tried)
+    except Wrong as wrong:
+        return *wrong.args, seconds
+    return "survived", "", seconds
+
+
+def run(directory: Path, trial: Trial | None = None) -> tuple[int, str]:
+    """Runs the command, with a trial that is to strike it, and gives its exit code and what it complains of."""
+    struck = json.dumps([trial and tuple(trial), str(_struck(directory))])
+    words = [sys.executable, "-m", "faults.stops", struck, *WORDS, f"hydra.run.dir={directory}"]
+    ended = subprocess.run(
+        [*(IGNORING if trial and trial.kind == KINDS[2] else []), *words],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return ended.returncode, ended.stderr
+
+
+def _struck(directory: Path) -> Path:
+    return directory.with_suffix(".struck")
+
+
+def _expect(fact: bool, outcome: str, why: str) -> None:
+    if not fact:
+        raise Wrong(outcome, why)
+
+
+def _judge_end(trial: Trial, code: int, complaint: str) -> None:
+    codes = [128 + trial.number] + ([-trial.number] if trial.count > 1 else [])
+    _expect(code in codes, "silent", f"it exits with {code}: {complaint}")
+    lines = complaint.splitlines()
+    _expect(len(lines) <= 1, "silent", f"it complains: {complaint}")
+    _expect(all(line.startswith("error: stopped at step ") for line in lines), "silent", complaint)
+    _expect(len(lines) == 1 or trial.count > 1, "silent", "it does not say where it stopped")
+
+
+def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
+    from runner import listings, open_run, seals
+    from runner.checkpoints import Unreadable
+
+    if trial.count > 1 and not (directory / "config.yaml").is_file():
+        return  # it had not begun
+    opened = open_run(directory)
+    saved = opened.story["saved"]
+    try:
+        newest = opened.checkpoints.newest()
+        for step in opened.checkpoints.steps:
+            seals.verify(directory / "checkpoints" / str(step))
+    except (Unreadable, seals.Broken) as error:
+        raise Wrong("lost", str(error)) from error
+    _expect((newest or 0) >= (saved or 0), "lost", f"step {saved} was told as saved; there is {newest}")
+    with listings.console.capture() as shown:
+        listings.status(str(directory))
+    rows = dict(line.split(": ", 1) for line in shown.get().splitlines())
+    told = rows.get("last saved step"), rows["goes on by"]
+    _expect(told == (saved and str(saved), f"runner resume {directory}"), "silent", f"its status is {rows}")
+    stopped = ["stopped"] if trial.count == 1 else ["stopped", "killed"]
+    _expect(rows["status"] in stopped, "silent", f"its status is {rows['status']}")
+    if trial.count == 1:
+        begun = trial.phase not in ("importing", "compiling")
+        _expect(bool(saved) == begun, "lost", f"step {saved} was saved")
+        _expect(complaint.split()[4] == f"{saved or 0};", "lost", f"{saved} is saved; {complaint}")
+
+
+def _judge_bits(whole: Path, tried: Path) -> None:
+    import jax
+    import numpy as np
+
+    from runner import open_run
+
+    one, two = open_run(whole), open_run(tried)
+    _expect(two.story["status"] == "finished", "lost", f"its status is {two.story['status']}")
+    leaves = zip(jax.tree.leaves(one.state()), jax.tree.leaves(two.state()), strict=True)
+    same = all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in leaves)
+    _expect(same, "silent", "its bits are others")
+    records = [(run.path / "metrics.jsonl").read_bytes() for run in (one, two)]
+    _expect(records[0] == records[1], "silent", "its records are others")
+
+
+def _strike(trial: Trial, struck: Path) -> None:
+    """Sends the signals to this process, those after the first once that has been taken note of."""
+    from runner import signals
+
+    struck.write_text(str(time.monotonic()))
+    for _ in range(trial.count):
+        os.kill(os.getpid(), trial.number)
+        while not signals.asked():
+            time.sleep(0.001)
+
+
+def _arm(trial: Trial, struck: Path) -> None:
+    """Has the signals sent when the trial's phase begins, at the trial's turn."""
+    turns = itertools.count(1)
+
+    def strike() -> None:
+        if next(turns) == trial.turn:
+            _strike(trial, struck)
+
+    if trial.phase == "importing":
+        sys.meta_path.insert(0, _Finder(strike))
+        return
+    from runner import evaluators, records, seals, stretch
+
+    begins: dict[str, tuple[Any, str]] = {
+        "compiling": (stretch.Program, "compile"),
+        "training": (records.Record, "add"),
+        "saving": (seals, "seal"),
+        "evaluating": (evaluators.Means, "__call__"),
+    }
+    owner, name = begins[trial.phase]
+    original = getattr(owner, name)
+
+    def hooked(*arguments: Any) -> Any:
+        strike()
+        return original(*arguments)
+
+    setattr(owner, name, hooked)
+
+
+class _Finder(MetaPathFinder):
+    """Finds nothing, and tells when JAX is looked for."""
+
+    def __init__(self, looked_for: Callable[[], None]):
+        self._looked_for = looked_for
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "jax":
+            self._looked_for()
+
+
+def _main(asked: str, *words: str) -> None:
+    from runner.compile_cache import keep_compiled_programs
+
+    keep_compiled_programs()  # before the phases are hooked, for that imports JAX
+    trial, struck = json.loads(asked)
+    if trial is not None:
+        _arm(Trial(*trial), Path(struck))
+    from runner.cli import command
+
+    sys.argv = ["runner", *words]
+    command()
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
