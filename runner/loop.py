@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from runner.records import Record, compile_check, refuse_not_finite
+from runner.finite import are_finite, refuse_not_finite
+from runner.records import Record
 from runner.signals import Stopped
 from runner.stretch import Keys, Program
 from runner.types import Key, Metrics
@@ -63,6 +64,8 @@ class Loop:
         for name, known in (("mode", ("min", "max")), ("fuse", ("auto", "always", "never"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: {getattr(self, name)!r} is none of {', '.join(known)}")
+        if isinstance(self.devices, str) and self.devices != "all":
+            raise ValueError(f"devices: {self.devices!r} is neither a count nor all")
         if self.patience is not None and self.best is None:
             raise ValueError("patience: needs a metric to follow; name it by best=")
 
@@ -92,7 +95,7 @@ class Loop:
 
         Raises:
             Stopped: by `stop`; the run can go on from there.
-            NotFinite: a loss or the state to be saved is no finite number; what was saved stays.
+            NotFinite: a loss, or the state at the end of a stretch, is no finite number; what was saved stays.
             StorageError: a state could not be saved; told within a stretch.
             ValueError: something does not fit; said before anything is compiled.
         """
@@ -104,7 +107,8 @@ class Loop:
         found = checkpoints.restore(template) if checkpoints is not None else None
         with ThreadPoolExecutor(1) as beside:
             state, step, extra, fused = self._begin(program, template, found, beside)
-            beside.submit(self._compile_ahead, evaluator, checkpoints, scenario, template, validation)
+            if hasattr(evaluator, "compile"):
+                beside.submit(evaluator.compile, scenario, template, validation)
             judge = functools.partial(self._judge, evaluator, keys, scenario, validation)
             if warm_start is not None and found is None:
                 state = program.place(warm_start(state))
@@ -133,7 +137,6 @@ class Loop:
                     _write(writers, step, metrics, figures)
                 due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
                 if checkpoints is not None and due and step != kept:
-                    refuse_not_finite(step, state)
                     checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
                     kept = step
                 if stopped:
@@ -145,19 +148,11 @@ class Loop:
     ) -> tuple[Any, int, dict, bool]:
         """Gives the first state, or that of a checkpoint, its step and what else it holds, and whether to fuse."""
         first = None if found else beside.submit(program.init)  # while the steps compile
+        beside.submit(lambda: are_finite.lower(template).compile())
         step, state, extra = found or (0, template, {})
         fuse = {None: self.fuse, True: "always", False: "never"}[extra.get("fused")]
         fused = program.compile(state, step, "never" if self.check_state else fuse)
         return state if first is None else first.result(), step, extra, fused
-
-    def _compile_ahead(
-        self, evaluator: Any, checkpoints: Any, scenario: Any, template: Any, source: Any
-    ) -> None:
-        """Compiles, beside the first steps, what comes after them."""
-        if checkpoints is not None:
-            compile_check(template)
-        if hasattr(evaluator, "compile"):
-            evaluator.compile(scenario, template, source)
 
     def _judge(self, evaluator: Any, keys: Keys, scenario: Any, source: Any, state: Any, step: int) -> tuple:
         if evaluator is None:

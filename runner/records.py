@@ -3,24 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from runner.scenario import named_leaves
+from runner.finite import NotFinite
 from runner.types import Mean, Metrics
-
-
-class NotFinite(ArithmeticError):
-    """A loss, or a leaf of the state, that is no finite number any more.
-
-    Attributes:
-        step: the first at which it is not, or by which the state was seen not to be.
-    """
-
-    def __init__(self, step: int, told: str):
-        super().__init__(told)
-        self.step = int(step)
 
 
 class Record:
@@ -47,7 +33,7 @@ class Record:
             NotFinite: a metric named `loss` or ending in `_loss` is not finite at one of these steps.
         """
         columns = dict(_columns(table))
-        _refuse_not_finite(step, columns)
+        _refuse_losses(step, columns)
         length, taken = len(next(iter(columns.values()), ())), 0
         while taken < length:
             end = min(length, taken + self.every - (step + taken) % self.every)
@@ -80,33 +66,10 @@ def _columns(table: Metrics) -> Iterator[tuple[str, np.ndarray]]:
             yield name, np.asarray(values, np.float32)
 
 
-def _refuse_not_finite(step: int, columns: dict[str, Any]) -> None:
+def _refuse_losses(step: int, columns: dict[str, Any]) -> None:
     losses = {name: values for name, values in columns.items() if name == "loss" or name.endswith("_loss")}
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in losses.items()}
     first = min(((places[0], name) for name, places in bad.items() if len(places)), default=None)
     if first is not None:
         place, name = first
         raise NotFinite(step + place + 1, f"{name} is {losses[name][place]} at step {step + place + 1}")
-
-
-def refuse_not_finite(step: int, state: Any) -> None:
-    """Checks every floating leaf of a state, on the device.
-
-    Raises:
-        NotFinite: names the first leaf that holds a number that is not finite.
-    """
-    if not _all_finite(state):
-        for name, leaf in named_leaves(state).items():
-            if not _all_finite(leaf):
-                raise NotFinite(step, f"{name} of the state is not finite after step {step}")
-
-
-def compile_check(state: Any) -> None:
-    """Compiles the check of a state, from shapes and dtypes."""
-    _all_finite.lower(state).compile()
-
-
-@jax.jit
-def _all_finite(tree: Any) -> jax.Array:
-    floating = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    return jnp.all(jnp.array([jnp.isfinite(leaf).all() for leaf in floating]))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from runner.finite import are_finite, refuse_not_finite
 from runner.numbers import join, split
 from runner.scenario import named_leaves
 from runner.types import Key, Metrics, Source, Spec
@@ -148,6 +149,9 @@ class Program:
 
         Yields:
             The newest state, steps made before the stretch that was read, its length, its metrics `[length, ...]`.
+
+        Raises:
+            NotFinite: the state at the end of a stretch that was read.
         """
         pending = None
         while True:
@@ -158,15 +162,17 @@ class Program:
                     state, table = _stretch(*self._arguments(state, step, length))
                 else:
                     state, table = self._unfused(state, step, length, check)
-                pending = step, length, table, dispatched
+                pending = step, length, (table, are_finite(state)), dispatched
                 step += length
             elif before is None:
                 return
             if before is not None:
-                made, length, table, dispatched = before
-                rows = jax.tree.map(lambda column, length=length: column[:length], jax.device_get(table))
+                made, length, outcome, dispatched = before
+                table, finite = jax.device_get(outcome)
+                rows = jax.tree.map(lambda column, length=length: column[:length], table)
                 self._pace(time.perf_counter() - max(dispatched, self._read))
                 yield state, made, length, rows
+                refuse_not_finite(made + length, state, finite)
 
     def _pace(self, seconds: float) -> None:
         self._read = time.perf_counter()
@@ -246,9 +252,9 @@ def _mesh(devices: int | str, batch_size: int) -> Mesh | None:
     if count == 1:
         return None
     if count > found:
-        raise ValueError(f"devices: {count} are asked for; there are {found}")
+        raise ValueError(f"loop.devices: {count} are asked for, of {found}; say all, or fewer")
     if batch_size % count:
-        raise ValueError(f"devices: a batch of {batch_size} cannot be shared by {count} devices evenly")
+        raise ValueError(f"loop.devices: a batch of {batch_size} cannot be shared by {count} devices evenly")
     return jax.make_mesh(
         (count,), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:count]
     )

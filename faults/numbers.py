@@ -1,0 +1,163 @@
+"""Numbers that are not finite, in each place where a run has some: it ends, says where, and keeps what was finite."""
+
+import contextlib
+import dataclasses
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from faults.tally import Tally
+from runner import checkpoints, loop, seals, stretch
+from runner.checkpoints import Checkpoints
+from runner.datasets import Arrays
+from runner.finite import NotFinite
+from runner.types import Batch, Dataset, Key, Metrics, Spec
+
+LAST, LOG, EVALUATE, ROWS = (
+    6,
+    2,
+    4,
+    2,
+)  # steps of a run, of a log interval, between evaluations; rows of a batch
+PLACES = {  # what may be told to be not finite
+    "data": ("loss",),
+    "loss": ("loss",),
+    "gradient": ("weights", "opt_state", "loss"),
+    "parameter": ("average",),
+    "optimizer state": ("weights", "opt_state", "loss"),
+}
+OPTIMIZER = optax.rmsprop(0.01)  # an infinite second moment makes its updates 0, and so keeps the loss finite
+
+
+class State(NamedTuple):
+    """Weights in training and, as a parameter that no loss reads, their average."""
+
+    made: Any
+    weights: Any
+    opt_state: Any
+    average: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Poisoned:
+    """Fits a plane; at one step a number in one place stops being finite.
+
+    Attributes:
+        first: the step.
+        poison: what is added there to loss, gradient, parameter and optimizer state `[4]`: all trials share a compile.
+    """
+
+    first: float
+    poison: Any
+
+    def init(self, key: Key, spec: Spec) -> State:
+        """Begins with zeros."""
+        weights = jnp.zeros(spec.shape("x"))
+        return State(jnp.zeros((), jnp.int32), weights, OPTIMIZER.init(weights), jnp.zeros_like(weights))
+
+    def step(self, key: Key, state: State, batch: Batch) -> tuple[State, Metrics]:
+        """Makes a step of the optimizer."""
+        made = state.made + 1
+        in_loss, in_gradient, in_parameter, in_optimizer = jnp.where(made == self.first, self.poison, 0.0)
+        loss, gradient = jax.value_and_grad(_loss)(state.weights, batch)
+        updates, opt_state = OPTIMIZER.update(gradient.at[0].add(in_gradient), state.opt_state)
+        weights: Any = optax.apply_updates(state.weights, updates)
+        opt_state = jax.tree.map(lambda leaf: leaf.at[0].add(in_optimizer), opt_state)
+        average = (0.9 * state.average + 0.1 * weights).at[0].add(in_parameter)
+        return State(made, weights, opt_state, average), {"loss": loss + in_loss}
+
+    def evaluate(self, key: Key, state: State, batch: Batch) -> Metrics:
+        """Judges nothing, see `Blind`."""
+        return {}
+
+
+class Blind:
+    """An evaluator that finds every state as good as the first, which it therefore asks to be saved."""
+
+    def names(self, *_: Any) -> tuple[str, ...]:
+        """Names its only metric."""
+        return ("distance",)
+
+    def __call__(self, *_: Any) -> tuple[Metrics, dict]:
+        """Gives it."""
+        return {"distance": 0.0}, {}
+
+
+def numbers(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+    """Poisons runs in each place, with each kind of number, at several steps.
+
+    Args:
+        every: of so many trials one is made.
+        seed: of the data; it also moves the first trial.
+        weak: "finite" does without the check of the state.
+    """
+    bad, steps = (np.nan, np.inf, -np.inf), (1, LOG, EVALUATE, LAST - 1, LAST)
+    for place in PLACES:
+        tally = Tally(f"not finite: {place}")
+        trials = [*itertools.product(bad, steps, (1, 3), ("always", "never"))]
+        for trial in trials[seed % every :: every]:
+            tally.count(_outcome(place, *trial, seed, weak), f"{trial}, {seed=}")
+        yield tally
+
+
+def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, seed: int, weak: str) -> str:
+    saves = [step for step in range(1, LAST + 1) if step % save_every == 0 or step in (EVALUATE, LAST)]
+    due = next(step for step in saves if step >= first)
+    latest = {"data": first, "loss": first, "gradient": min(first + 1, due)}.get(place, due)
+    scenario, data = _poisoned(place, bad, first, seed)
+    how = loop.Loop(LAST, LOG, EVALUATE, save_every, best="distance", fuse=fuse)
+    with tempfile.TemporaryDirectory() as folder:
+        told = _told(how, scenario, data, Path(folder), seed, weak)
+        kept = Checkpoints(folder)
+        if told is None or not first <= told.step <= latest or not _names(str(told), PLACES[place]):
+            return "silent"
+        template = jax.eval_shape(scenario.init, jax.random.key(0), data.train.spec)
+        states = [kept.restore(template, step) for step in kept.steps]
+        if not all(
+            np.isfinite(leaf).all() for leaf in jax.tree.leaves([found[1] for found in states if found])
+        ):
+            return "silent"
+        return (
+            "survived"
+            if kept.newest() == max((step for step in saves if step < first), default=None)
+            else "lost"
+        )
+
+
+def _told(how: Any, scenario: Any, data: Any, folder: Path, seed: int, weak: str) -> NotFinite | None:
+    off = [mock.patch.object(module, "sync") for module in (checkpoints, seals)]  # nobody cuts the power here
+    off += [mock.patch.object(stretch, "refuse_not_finite")] if weak == "finite" else []
+    with contextlib.ExitStack() as stack:
+        for each in off:
+            stack.enter_context(each)
+        kept = stack.enter_context(contextlib.closing(Checkpoints(folder)))
+        try:
+            how.run(scenario, data, key=jax.random.key(seed), evaluator=Blind(), checkpoints=kept)
+        except NotFinite as error:
+            return error
+    return None
+
+
+def _poisoned(place: str, bad: float, first: int, seed: int) -> tuple[Poisoned, Dataset]:
+    x = np.random.default_rng(seed).normal(size=(LAST * ROWS, 3)).astype(np.float32)
+    train = Arrays({"x": x, "y": x.sum(1)}, ROWS, shuffle=False)
+    poison = [0.0 if place != name else bad for name in ("loss", "gradient", "parameter", "optimizer state")]
+    if place == "data":  # which are refused where they are read: so it happens to them afterwards
+        train.arrays["x"] = train.arrays["x"].at[ROWS * first - 1, 0].set(bad)
+    return Poisoned(float(first), np.array(poison, np.float32)), Dataset(train, train, train)
+
+
+def _names(told: str, words: tuple[str, ...]) -> bool:
+    return any(word in told.partition(" ")[0] for word in words)
+
+
+def _loss(weights: jax.Array, batch: Batch) -> jax.Array:
+    return jnp.mean((batch["x"] @ weights - batch["y"]) ** 2)

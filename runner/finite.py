@@ -1,0 +1,48 @@
+"""States and losses that are finite numbers, and the error where they are not."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from runner.scenario import named_leaves
+
+
+class NotFinite(ArithmeticError):
+    """A loss, or a leaf of the state, that is no finite number any more.
+
+    Attributes:
+        step: the first at which it is not, or by which the state was seen not to be.
+    """
+
+    def __init__(self, step: int, told: str):
+        super().__init__(told)
+        self.step = int(step)
+
+
+@jax.jit
+def are_finite(state: Any) -> jax.Array:
+    """Tells of each floating leaf, in their order, whether all its numbers are finite."""
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in _floating(state).values()], bool)
+
+
+def refuse_not_finite(step: int, state: Any, found: Any = None) -> None:
+    """Refuses the state after a step by its first leaf that holds a number that is not finite.
+
+    Args:
+        step: steps made.
+        state: for what was found already, the names of its leaves are enough.
+        found: what `are_finite` has told of the state.
+
+    Raises:
+        NotFinite: there is such a leaf.
+    """
+    for name, whole in zip(_floating(state), are_finite(state) if found is None else found, strict=True):
+        if not whole:
+            raise NotFinite(step, f"{name} of the state is not finite after step {step}")
+
+
+def _floating(state: Any) -> dict[str, Any]:
+    return {
+        name: leaf for name, leaf in named_leaves(state).items() if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    }
