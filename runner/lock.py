@@ -5,11 +5,13 @@ import json
 import os
 import socket
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 NAME = ".lock"
+PATIENCE = 0.5  # seconds for an owner to write who it is
 WAY_OUT = "wait for it to end, or take another hydra.run.dir"
 
 _held: set[Path] = set()  # by this process, which the system lets lock a file any number of times
@@ -57,13 +59,23 @@ class Lock:
 
 def is_held(directory: str | Path) -> bool:
     """Tells whether the process that wrote the lock lives, as far as this machine can tell; takes nothing."""
+    path = Path(directory).resolve()
+    with _guard:  # to read the file is to close it, see above
+        if path in _held:
+            return True
+        try:
+            return _lives(json.loads((path / NAME).read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+
+def _lives(owner: dict) -> bool:
     try:
-        owner = json.loads((Path(directory) / NAME).read_text())
         if owner["host"] == socket.gethostname():
             os.kill(owner["pid"], 0)
     except PermissionError:  # another user's
         return True
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ProcessLookupError, OverflowError):
         return False
     return True
 
@@ -91,8 +103,15 @@ def _owner() -> dict:
 
 
 def _told(file: IO) -> str:
-    try:
-        owner = json.load(file)
-        return f"process {owner['pid']} on {owner['host']} since {owner['start']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"  # which has not yet written who it is
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            file.seek(0)
+            owner = json.load(file)
+            told = f"process {owner['pid']} on {owner['host']} since {owner['start']}"
+            if _lives(owner):
+                return told
+        except (ValueError, KeyError, TypeError):
+            pass
+        time.sleep(0.01)  # it holds the lock, and has not yet written who it is
+    return "another process"

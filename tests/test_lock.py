@@ -3,14 +3,16 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 
 import pytest
 
+import faults.starts
 from runner.directory import Directory
-from runner.lock import Busy, Lock
+from runner.lock import Busy, Lock, is_held
 
 TAKE = """
 import os, sys
@@ -40,6 +42,11 @@ CHILD = """
             except Busy as error:
                 print(error, flush=True)
             os._exit(0)
+"""
+REWRITE = """
+        os.truncate("run/.lock", 0)
+        os.write(os.open("run/.lock", os.O_WRONLY), sys.argv[1].encode())
+        print("rewritten", flush=True)
 """
 
 
@@ -135,12 +142,34 @@ def test_a_forked_child_holds_nothing_of_its_parents(start):
     assert f"process {owner.pid} on" in owner.stdout.readline()
 
 
-def test_an_owner_that_has_not_said_who_it_is_is_another_process(start):
-    owner = start("os.truncate('run/.lock', 5)\n        print('torn', flush=True)")
+@pytest.mark.parametrize(
+    "told", ["", json.dumps({"pid": 2**23, "host": socket.gethostname(), "start": "now"})]
+)
+def test_an_owner_that_has_not_said_who_it_is_is_another_process_whoever_was_before(start, told):
+    owner = start(REWRITE, told)
     tell(owner)
-    assert [owner.stdout.readline() for _ in range(2)] == ["taken\n", "torn\n"]
+    assert [owner.stdout.readline() for _ in range(2)] == ["taken\n", "rewritten\n"]
     with pytest.raises(Busy, match="in use by another process; wait for it to end"), Lock("run"):
         pass
+
+
+def test_to_ask_who_holds_it_does_not_free_it(start):
+    other = start()
+    assert not is_held("run")
+    with Lock("run"):
+        assert is_held("run")
+        tell(other)
+        assert f"process {os.getpid()} on" in other.stdout.readline()
+
+
+def test_of_many_starts_one_writes_and_a_killed_owner_is_followed_at_once():
+    for tally in faults.starts.starts(trials=3):
+        assert (tally.survived, tally.failures) == (3, [])
+
+
+def test_without_the_lock_several_would_write():
+    race, _ = faults.starts.starts(trials=1, weak="lock")
+    assert race.silent == 1
 
 
 def test_a_link_in_its_place_is_not_written_through(tmp_path):

@@ -1,0 +1,138 @@
+"""Starts on one run directory: of those at once one writes, and after its death, in whatever way, the next one can."""
+
+import multiprocessing
+import os
+import random
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from faults import subject
+from faults.tally import Tally
+from runner import lock
+from runner.checkpoints import Unreadable
+from runner.lock import Busy, Lock
+
+PATIENCE = 60  # seconds after which a process hangs
+WIDTHS = 2, 8  # processes at once
+MOST = 0.4  # seconds to a kill, some saves long
+_context = multiprocessing.get_context("forkserver")
+
+
+def starts(trials: int = 20, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+    """Starts processes on one run directory, again and again, and kills them.
+
+    Args:
+        trials: of each.
+        seed: draws the moments of the kills.
+        weak: "lock" does without the lock.
+    """
+    _context.set_forkserver_preload(["faults.starts", "orbax.checkpoint"])  # so that no process has to
+    with tempfile.TemporaryDirectory() as folder:
+        tally = Tally("started at once on one run directory")
+        for trial in range(1, trials + 1):
+            width = WIDTHS[trial % len(WIDTHS)]
+            tally.count(_raced(Path(folder), width, trial, weak), f"{width} starts, trial {trial}")
+        yield tally
+    with tempfile.TemporaryDirectory() as folder:
+        tally, chance = Tally("owner of a run directory killed, its worker alive"), random.Random(seed)
+        for trial in range(1, trials + 1):
+            after = chance.uniform(0, MOST)
+            tally.count(_killed(Path(folder), after), f"killed after {after:.3f} s, trial {trial}, {seed=}")
+        yield tally
+
+
+def _raced(folder: Path, width: int, step: int, weak: str) -> str:
+    gate, told = _context.Barrier(width, timeout=PATIENCE), _context.Queue()
+    started = [_context.Process(target=_start, args=(folder, step, gate, told, weak)) for _ in range(width)]
+    for process in started:
+        process.start()
+    said = dict(told.get(timeout=PATIENCE) for _ in started)
+    winners = [process for process, busy in said.items() if busy is None]
+    for process in started:
+        if len(winners) > 1:  # what such writers do to each other may last
+            process.kill()
+        process.join()
+    if len(winners) > 1:
+        return "silent"
+    named = [
+        f"in use by process {winner} on" in said[other]
+        for winner in winners
+        for other in said.keys() - {winner}
+    ]
+    if not winners or not all(named):
+        return "lost"
+    return _newest(folder, step)
+
+
+def _start(folder: Path, step: int, gate: Any, told: Any, weak: str) -> None:
+    _settle(weak)
+    gate.wait()
+    try:
+        with Lock(folder):
+            told.put((os.getpid(), None))
+            gate.wait()  # until all have tried
+            subject.save(folder / "checkpoints", step)
+    except Busy as error:
+        told.put((os.getpid(), str(error)))
+        gate.wait()
+
+
+def _killed(folder: Path, after: float) -> str:
+    first = max((int(path.name) for path in (folder / "checkpoints").glob("[0-9]*")), default=0) + 1
+    saved, worker = _context.Value("i", first - 1), _context.Queue()
+    owner = _context.Process(target=_own, args=(folder, first, saved, worker))
+    owner.start()
+    orphan = worker.get(timeout=PATIENCE)
+    try:
+        time.sleep(after)
+        owner.kill()
+        owner.join()
+        with Lock(folder):
+            newest, _ = subject.load(folder / "checkpoints")
+            if (newest or 0) < saved.value:
+                return "lost"
+            subject.save(folder / "checkpoints", (newest or 0) + 1)
+        return _newest(folder, (newest or 0) + 1)
+    except (Busy, Unreadable):
+        return "lost"
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+
+
+def _own(folder: Path, first: int, saved: Any, worker: Any) -> None:
+    _settle()
+    with Lock(folder):
+        with warnings.catch_warnings(action="ignore"):  # JAX has no threads before its first array
+            child = os.fork()
+        if child == 0:
+            signal.alarm(PATIENCE)
+            signal.pause()
+        worker.put(child)
+        subject.save(folder / "checkpoints", *range(first, first + 1000), told=lambda step: _set(saved, step))
+
+
+def _set(saved: Any, step: int) -> None:
+    saved.value = step
+
+
+def _settle(weak: str = "") -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    jax.config.update("jax_platforms", "cpu")
+    if weak == "lock":
+        lock.fcntl.lockf = lambda *_: None
+
+
+def _newest(folder: Path, step: int) -> str:
+    try:
+        return "survived" if subject.load(folder / "checkpoints") == (step, []) else "lost"
+    except subject.Silent:
+        return "silent"
+    except Unreadable:
+        return "lost"
