@@ -1,11 +1,12 @@
 """Keeps states on disk: the latest two and the best, whole or not at all."""
 
+import contextlib
 import errno
 import logging
 import math
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ class Misfit(ValueError):
 
 class Unreadable(ValueError):
     """A checkpoint that is there and not whole."""
+
+
+class _Deleted(Exception):
+    """A step that a writer deleted while it was read: there are newer ones."""
 
 
 class StorageError(OSError):
@@ -95,6 +100,8 @@ class Checkpoints:
             except Unreadable as error:
                 faults[step] = str(error)
                 continue
+            except _Deleted:
+                return self._newest()
             for broken in faults.keys() - self._broken:
                 log.warning("%s; going back to step %d", faults[broken], step)
             self._broken |= faults.keys()
@@ -146,10 +153,13 @@ class Checkpoints:
         found = self._newest() if step is None else (step, self._asked(step))
         if found is None:
             return None
-        step, note = found
+        at, note = found
         _refuse_misfit(_leaves(template), note["leaves"])
-        with _orbax:
-            return step, *_read(self._folder(step), jax.tree.map(_placed, template))
+        try:
+            with _orbax, self._reading(at):
+                return at, *_read(self._folder(at), jax.tree.map(_placed, template))
+        except _Deleted:
+            return self.restore(template, step)
 
     def close(self) -> None:
         """Waits for the last save.
@@ -175,19 +185,30 @@ class Checkpoints:
         return self.directory / str(step)
 
     def _asked(self, step: int) -> dict:
-        if step not in self.steps:
-            known = ", ".join(map(str, self.steps))
-            raise Misfit(f"there is no checkpoint of step {step}; there are {known}")
-        return self._verify(step)
+        with contextlib.suppress(_Deleted):
+            if step in self.steps:
+                return self._verify(step)
+        known = ", ".join(map(str, self.steps))
+        raise Misfit(f"there is no checkpoint of step {step}; there are {known}")
 
     def _verify(self, step: int) -> dict:
         try:
-            note = seals.verify(self._folder(step))
+            with self._reading(step):
+                note = seals.verify(self._folder(step))
             if note["step"] != step:
                 raise seals.Broken(f"it was sealed as step {note['step']}")
         except seals.Broken as fault:
             raise Unreadable(f"{self._folder(step)}: {fault}") from fault
         return note
+
+    @contextlib.contextmanager
+    def _reading(self, step: int) -> Iterator[None]:
+        """Raises _Deleted if the step is gone after it was read, whatever that gave."""
+        try:
+            yield
+        finally:
+            if not self._folder(step).exists():
+                raise _Deleted
 
     def _note(self, step: int) -> dict | seals.Broken | None:
         try:

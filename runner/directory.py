@@ -187,6 +187,13 @@ class Directory:
             replace(path, (json.dumps(story | news, indent=2) + "\n").encode())
 
 
+def below(folder: str | Path) -> Iterator[Path]:
+    """Finds the run directories below a folder; what their writers delete meanwhile is passed over."""
+    for path, _, files in os.walk(folder):
+        if {"config.yaml", "run.json"} <= {*files}:
+            yield Path(path)
+
+
 def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
     """Gives the settings in which two configurations are two different runs, each with "key: old there, new here"."""
     old_leaves, new_leaves = dict(leaves(old)), dict(leaves(new))

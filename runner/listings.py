@@ -53,15 +53,12 @@ def _settings(settings: Mapping) -> str:
 
 def ls(folder: str = ".") -> None:
     """Lists the runs below a folder: [FOLDER]."""
-    from runner.directory import Directory
+    from runner.directory import Directory, below
 
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder")
-    found = sorted(
-        path.parent for path in Path(folder).rglob("run.json") if (path.parent / "config.yaml").is_file()
-    )
     rows = []
-    for path in found:
+    for path in sorted(below(folder)):
         run = Directory(path)
         story, config = run.story, run.config
         scenario, data = (config[part]["_target_"].rpartition(".")[2] for part in ("scenario", "dataset"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.directory import HORIZON, Directory, leaves
+from runner.directory import HORIZON, Directory, below, leaves
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -183,7 +183,7 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
 
 
 def _runs(folder: Path) -> list[Directory]:
-    found = {path.parent for path in folder.rglob("run.json") if (path.parent / "config.yaml").is_file()}
+    found = {*below(folder)}
     above = {parent for path in found for parent in path.parents}
     numbered = lambda path: [(int(part) if part.isdecimal() else -1, part) for part in path.parts]
     return [Directory(path) for path in sorted(found - above, key=numbered)]
