@@ -4,6 +4,8 @@ import copy
 import dataclasses
 import functools
 import importlib
+import math
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -31,7 +33,13 @@ def build(config: Mapping, known: dict | None = None) -> Parts:
         ValueError: a setting or the data is refused by its part; the message begins with the key.
     """
     dataset = _shared(config, {} if known is None else known)
-    scenario = fit(config, make(config, "scenario"), dataset.spec)
+    made = make(config, "scenario")
+    scenario = fit(config, made, dataset.spec)
+    if not getattr(made, "standardize", True):
+        from runner.datasets.checks import warn_of_unscaled
+
+        can = "standardize" in config["scenario"]
+        warn_of_unscaled(dataset.spec, "say scenario.standardize=true" if can else "scale them in the data")
     if config["one_batch"]:
         from runner.datasets import FirstBatch
 
@@ -45,6 +53,33 @@ def _shared(config: Mapping, known: dict) -> Any:
     if not hasattr(dataset.train, "resumable"):
         known[key] = dataset
     return dataset
+
+
+def refuse_beyond_memory(state: Any) -> None:
+    """Refuses a state that the first device could not even hold.
+
+    Args:
+        state: shapes and dtypes are enough.
+
+    Raises:
+        ValueError: it takes more than all memory of the device.
+    """
+    import jax
+
+    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    memory = (jax.devices()[0].memory_stats() or {}).get("bytes_limit") or _main_memory()
+    if size > memory:
+        raise ValueError(
+            f"net: parameters and all else of the state take {size / 1e9:.3g} GB, and there are {memory / 1e9:.3g}:"
+            " take smaller nets"
+        )
+
+
+def _main_memory() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a system that tells
+        return math.inf
 
 
 def make(config: Mapping, part: str) -> Any:

@@ -8,6 +8,7 @@ from runner.signatures import Missing, Signature, is_number, needed, signature
 
 LARGEST_SEED = 2**32 - 1
 LARGEST_STEP = 2**31 - 1
+LARGEST_GROUP = 1000  # members, each with metrics or a run directory of its own
 OFF = type(None)
 NAMES = ((str, list, OFF), "a name, a list of names or null")
 TOP = {
@@ -23,6 +24,7 @@ TOP = {
     "watch": NAMES,
     "figures": ((bool,), "true or false"),
     "allow": NAMES,
+    "traceback": ((bool,), "true or false"),
 }
 
 
@@ -54,12 +56,15 @@ def check(config: dict, known: set[str]) -> dict:
             raise ConfigError(f"{key}: {config[key]!r} is not {words}")
     if not 0 <= config["seed"] <= LARGEST_SEED:
         raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
-    last = config["seed"] + (config["seeds"] or 1) - 1
-    if last > LARGEST_SEED:
-        raise ConfigError(f"seeds: the last one would be {last}; a seed must be 0..{LARGEST_SEED}")
     for key in ("steps", "ensemble", "seeds"):
         if config[key] is not None and config[key] < 1:
             raise ConfigError(f"{key}: {config[key]} is less than 1")
+    for key in ("ensemble", "seeds"):
+        if (config[key] or 1) > LARGEST_GROUP:
+            raise ConfigError(f"{key}: {config[key]} is more than {LARGEST_GROUP}")
+    last = config["seed"] + (config["seeds"] or 1) - 1
+    if last > LARGEST_SEED:
+        raise ConfigError(f"seeds: the last one would be {last}; a seed must be 0..{LARGEST_SEED}")
     if config["steps"] > LARGEST_STEP:
         raise ConfigError(f"steps: {config['steps']} is more than {LARGEST_STEP}")
     for key in ("init_step", "init_names"):
@@ -68,6 +73,9 @@ def check(config: dict, known: set[str]) -> dict:
     for key in ("init_names", "freeze", "watch", "allow"):
         if isinstance(config[key], str):
             config = config | {key: [config[key]]}
+        for name in config[key] or ():
+            if not (isinstance(name, str) and name):
+                raise ConfigError(f"{key}: {name!r} is not a name")
     return {key: _checked(value, key, config) for key, value in config.items()}
 
 
@@ -85,7 +93,7 @@ def _checked(value: Any, path: str, config: Mapping) -> Any:
     try:
         read = signature(str(value["_target_"]))
     except Missing as error:
-        raise ConfigError(f"{path}._target_: there is no {value['_target_']}") from error
+        raise ConfigError(f"{path}._target_: there is no {value['_target_']!r}") from error
     settings = {key: inner for key, inner in value.items() if key not in ("_target_", "_partial_")}
     if read is not None:
         settings = _fitted(settings, read, value, path)
@@ -101,7 +109,9 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
         if parameter is None:
             if read.is_open:
                 continue
-            raise ConfigError(f"{path}.{key}: {part} has no such setting{near(key, list(read.parameters))}")
+            raise ConfigError(
+                f"{path}.{key}: {part} has no such setting{near(str(key), list(read.parameters))}"
+            )
         if value is None and parameter.default is None:
             raise ConfigError(f"{path}.{key} is missing: {part} needs it")
         need = needed(parameter, value)

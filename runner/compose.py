@@ -85,6 +85,8 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
     allowed = [key for value in allow for key in (value if isinstance(value, list) else [value])]
     for override in parsed:
         key = override.key_or_group
+        if key == "loop.steps":
+            raise ConfigError("loop.steps: say steps=, which all else follows")
         if key not in free and key not in allowed:
             raise ConfigError(
                 f"{key}: a run that goes on can change {', '.join(free)}; to change another, say allow={key} too"
@@ -207,11 +209,11 @@ def _told() -> Iterator[None]:
     """Makes one line of whatever Hydra refuses."""
     try:
         yield
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise ConfigError("a configuration holds itself, or is too deep") from error
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         raise ConfigError(" ".join(str(error).split("To append")[0].split())) from error
 
 
@@ -251,6 +253,8 @@ def _refuse_twice(overrides: Sequence[Override]) -> None:
 
 def _check_choice(override: Override, loader: Any) -> None:
     group, choice = override.key_or_group, override.value()
+    if not group:
+        raise ConfigError(f"{override.input_line}: names no part; settings are key=value")
     known = loader.get_group_options(group)
     if not known:
         raise ConfigError(f"unknown part {group}{near(group, loader.list_groups(''))}")
@@ -283,10 +287,10 @@ def _check_key(override: Override, base: Mapping) -> None:
             raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base)}")
         node, walked = node[name], [*walked, name]
     value = None if override.is_delete() else override.value()
-    if follows(node) and isinstance(value, str) and not follows(value):
-        part = node[1:]
+    if follows(node) and value is not None and not isinstance(value, Mapping) and not follows(value):
+        part, choice = node[1:], value if isinstance(value, str) else "CHOICE"
         raise ConfigError(
-            f"{key}: {value!r} is no part; say {part}={value}, or for this alone {part}@{key}={value}"
+            f"{key}: {value!r} is no part; say {part}={choice}, or for this alone {part}@{key}={choice}"
         )
 
 

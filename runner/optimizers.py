@@ -47,6 +47,10 @@ class Recipe:
             raise ValueError(f"learning_rate: must be a finite number above 0, not {self.learning_rate}")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip: must be a number above 0, or null for none, not {self.clip}")
+        if not callable(self.schedule):
+            raise ValueError(
+                f"schedule: {self.schedule!r} is none; the full rate throughout is schedule=constant"
+            )
         if self.horizon is None and not isinstance(self.schedule, Constant):
             raise ValueError("horizon: a schedule needs the number of steps that it spans")
         if self.horizon is not None and not self.horizon > 0:

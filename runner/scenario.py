@@ -1,6 +1,7 @@
 """The protocol of a training algorithm, and what its implementations share."""
 
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -177,6 +178,14 @@ def check_decay(ema: float | None) -> None:
     """Raises ValueError where the decay of a moving average is outside [0, 1)."""
     if ema is not None and not 0 <= ema < 1:
         raise ValueError(f"ema: {ema} is no decay, from 0 to less than 1")
+
+
+def check_weights(owner: Any, *names: str) -> None:
+    """Raises ValueError where one of an object's weights is no finite number from 0 up; None is off."""
+    for name in names:
+        weight = getattr(owner, name)
+        if weight is not None and not 0 <= weight < math.inf:
+            raise ValueError(f"{name}: {weight} is not a finite number from 0 up")
 
 
 def moving_average(average: Params, params: Params, decay: float, step: jax.Array) -> Params:

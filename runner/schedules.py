@@ -20,9 +20,12 @@ class Cosine:
 
     final: float = 0.0
 
+    def __post_init__(self):
+        _check_share("final", self.final)
+
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
-        return self.final + (1 - self.final) * 0.5 * (1 + jnp.cos(jnp.pi * fraction))
+        return _half_cosine(self.final, fraction)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +38,11 @@ class WarmupCosine:
     def __post_init__(self):
         if not 0 < self.warmup < 1:
             raise ValueError(f"warmup: {self.warmup} is not a fraction of the run, above 0 and below 1")
+        _check_share("final", self.final)
 
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
-        down = Cosine(self.final)((fraction - self.warmup) / (1 - self.warmup))
+        down = _half_cosine(self.final, (fraction - self.warmup) / (1 - self.warmup))
         return jnp.where(fraction < self.warmup, fraction / self.warmup, down)
 
 
@@ -64,6 +68,22 @@ class Piecewise:
     boundaries: tuple[float, ...] = (0.5, 0.75)
     factor: float = 0.1
 
+    def __post_init__(self):
+        for boundary in self.boundaries:
+            if not 0 < boundary < 1:
+                raise ValueError(f"boundaries: {boundary} is not a fraction of the run, above 0 and below 1")
+        if not self.factor > 0:
+            raise ValueError(f"factor: {self.factor} is not above 0")
+
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
         return self.factor ** sum(jnp.where(fraction >= boundary, 1.0, 0.0) for boundary in self.boundaries)
+
+
+def _half_cosine(final, fraction):
+    return final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * fraction))
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share <= 1:
+        raise ValueError(f"{name}: {share} is not a share of the full rate, from 0 to 1")

@@ -3,7 +3,6 @@
 import ast
 import functools
 import importlib.util
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,8 @@ SCALARS = {
     "None": "null",
 }
 LISTS = ("Sequence", "tuple", "list", "Iterable")
+LARGEST_COUNT = 2**32 - 1
+LARGEST_NUMBER = 3.4028234663852886e38  # of float32; what is larger would become infinite
 FOLLOWED = 8  # re-exports from a name to its definition
 
 
@@ -195,7 +196,9 @@ def needed(parameter: Parameter, value: Any) -> str | None:
         annotation = ast.Name(type(parameter.default.value).__name__)
     if annotation is None or _fits(value, annotation):
         return None
-    return "a finite number" if _is_endless(value) else _words(annotation)
+    if _is_number(value) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        return "a finite number in float32"
+    return f"at most {LARGEST_COUNT}" if _is_number(value) and value > LARGEST_COUNT else _words(annotation)
 
 
 def is_number(parameter: Parameter) -> bool:
@@ -218,9 +221,10 @@ def _fits_one(value: Any, choice: ast.expr) -> bool:
     name = ast.unparse(choice)
     if name == "None":
         return value is None
-    if name in ("int", "float"):
-        kind = int if name == "int" else int | float
-        return isinstance(value, kind) and not isinstance(value, bool) and not _is_endless(value)
+    if name == "int":
+        return _is_number(value) and isinstance(value, int) and value <= LARGEST_COUNT
+    if name == "float":
+        return _is_number(value) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER  # which no NaN is
     if name in ("str", "bool"):
         return isinstance(value, str if name == "str" else bool)
     if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) in LISTS:
@@ -228,8 +232,8 @@ def _fits_one(value: Any, choice: ast.expr) -> bool:
     return True
 
 
-def _is_endless(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _element(choice: ast.Subscript) -> ast.expr:

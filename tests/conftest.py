@@ -1,5 +1,7 @@
+import logging
 import os
 import sys
+from pathlib import Path
 
 # Most of a test is compiling: with little optimisation it takes a third. What users run, `make learn` runs.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
@@ -26,8 +28,29 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _away_from_home(tmp_path, monkeypatch):
-    """Every test runs in a folder of its own."""
+    """Every test runs in a folder of its own, and logs as if no command had run before it."""
     monkeypatch.chdir(tmp_path)
+    log = logging.getLogger("runner")
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "propagate", True)
+
+
+@pytest.fixture
+def refused(capsys):
+    """Gives what runs a command that is to be refused by one line, with nothing written, and gives the line."""
+
+    def run(words):
+        before = set(Path().rglob("*"))
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        assert stopped.value.code == 2
+        assert set(Path().rglob("*")) == before
+        return lines[0]
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """What rows must be before anything is trained on them."""
 
+import functools
+import logging
 import math
 from collections.abc import Mapping
 
@@ -8,6 +10,48 @@ import jax.numpy as jnp
 import numpy as np
 
 from runner.types import Array, Feature, Spec
+
+log = logging.getLogger("runner")
+
+LARGEST_SQUARED = float(np.sqrt(np.finfo(np.float32).max))  # of what is larger, the square is infinite
+FAR = 16  # from 0, for the inputs of a net that is initialised for inputs about 1
+
+
+@functools.cache
+def tell(message: str) -> None:
+    """Logs what a user should know of data, once in a process: the runs of a sweep read the same."""
+    log.warning("%s", message)
+
+
+def as_floats(name: str, rows: Array) -> np.ndarray:
+    """Copies numbers to float32, and tells by how much that changes them.
+
+    Raises:
+        ValueError: as `narrow`.
+    """
+    floats = narrow(name, rows).astype(np.float32)
+    error = np.max(np.abs(rows - floats), initial=0)
+    if error:
+        tell(f"note: {name}: {rows.dtype} is read as float32 (largest error {error:.2g})")
+    return floats
+
+
+def warn_of(arrays: Mapping[str, np.ndarray]) -> None:
+    """Tells of rows that are all alike, and of numbers whose squares, as of a loss, are infinite."""
+    for name, rows in arrays.items():
+        if (rows == rows[0]).all():
+            tell(f"warning: {name}: all rows are equal, so that nothing can be learned of them")
+        place = np.unravel_index(np.argmax(np.abs(rows)), rows.shape)
+        if abs(rows[place]) > LARGEST_SQUARED:
+            tell(
+                f"warning: {name}: {_place(place)} is {rows[place]:.3g}, whose square overflows; rescale {name}"
+            )
+
+
+def warn_of_unscaled(spec: Spec, advice: str) -> None:
+    """Tells of inputs x far from 0, for a scenario that takes them as they are."""
+    if "x" in spec.std and (far := np.max(np.abs(spec.mean["x"]) + spec.std["x"])) > FAR:
+        tell(f"warning: x: values of about {far:.3g} reach the nets as they are; {advice}")
 
 
 def narrow(name: str, rows: Array) -> np.ndarray:

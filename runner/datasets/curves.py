@@ -7,6 +7,8 @@ import numpy as np
 from runner.datasets.splits import assemble
 from runner.types import Array, Dataset
 
+MOST_POINTS = 10_000_000
+
 
 def line(size: int = 200, noise: float | None = None, batch_size: int | None = None) -> Dataset:
     """Makes points of y = 3x + 1, with x even on [-1, 1].
@@ -17,7 +19,7 @@ def line(size: int = 200, noise: float | None = None, batch_size: int | None = N
         batch_size: points a batch, or None for all of them at each step.
 
     Raises:
-        ValueError: fewer than two points, fewer than a batch, or noise that is not above 0.
+        ValueError: fewer than two or more than ten million points, fewer than a batch, or noise that is not above 0.
     """
     return _curve(lambda x: 3 * x + 1, 1.0, size, noise, batch_size)
 
@@ -31,7 +33,7 @@ def quadratic(size: int = 128, noise: float | None = None, batch_size: int | Non
         batch_size: points a batch, or None for all of them at each step.
 
     Raises:
-        ValueError: fewer than two points, fewer than a batch, or noise that is not above 0.
+        ValueError: fewer than two or more than ten million points, fewer than a batch, or noise that is not above 0.
     """
     return _curve(np.square, 2.0, size, noise, batch_size)
 
@@ -45,6 +47,8 @@ def _curve(
 ) -> Dataset:
     if size < 2:
         raise ValueError(f"size: {size} is less than 2")
+    if size > MOST_POINTS:
+        raise ValueError(f"size: {size} is more than {MOST_POINTS}")
     if noise is not None and not 0 < noise < np.inf:
         raise ValueError(f"noise: {noise} is not a finite number above 0, or null for none")
     generator = np.random.default_rng(0)

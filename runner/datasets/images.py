@@ -18,6 +18,7 @@ from runner.types import Batch, Dataset, Feature, Key, Spec
 log = logging.getLogger("runner")
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+LARGEST_SIZE = 8192  # pixels of a side
 MEASURED = 512  # training images whose mean and deviation stand for those of all
 FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"
 MODES = {1: "L", 3: "RGB"}
@@ -54,6 +55,8 @@ def image_folder(
     for name, value in (("size", size), ("batch_size", batch_size), ("workers", workers)):
         if value < 1:
             raise ValueError(f"{name}: {value} is less than 1")
+    if size > LARGEST_SIZE:
+        raise ValueError(f"size: {size} is more than {LARGEST_SIZE}")
     if channels not in MODES:
         raise ValueError(f"channels: {channels} is neither 1 (grey) nor 3 (colours)")
     files = _files(path)

@@ -9,6 +9,7 @@ import numpy as np
 from runner.datasets.windows import dataset_of
 from runner.types import Dataset
 
+LONGEST = 10_000_000  # letters, drawn one by one
 LETTERS = string.ascii_lowercase + string.ascii_uppercase
 
 
@@ -48,6 +49,8 @@ def markov(
         raise ValueError(f"concentration: {concentration} is not a finite number above 0")
     if size < 1:
         raise ValueError(f"size: {size} is less than 1")
+    if size > LONGEST:
+        raise ValueError(f"size: {size} is more than {LONGEST}")
     if split_seed < 0:
         raise ValueError(f"split_seed: {split_seed} is less than 0")
     random = np.random.default_rng(split_seed)

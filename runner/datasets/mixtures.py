@@ -10,6 +10,7 @@ from runner.datasets.sources import Sampler
 from runner.types import Batch, Dataset, Feature, Key, Modes, Spec
 
 HELD_OUT_BATCH = 500
+MOST_MODES = 10_000
 
 
 def ring(
@@ -25,9 +26,10 @@ def ring(
         held_out: points, drawn afresh, of a pass over the validation or the test data.
 
     Raises:
-        ValueError: a setting that is not above 0.
+        ValueError: a setting that is not above 0, or more than 10000 Gaussians.
     """
     _check(batch_size=batch_size, modes=modes, radius=radius, spread=spread, held_out=held_out)
+    _check_modes("modes", modes, modes)
     angles = 2 * np.pi * np.arange(modes) / modes
     return _mixture(radius * np.stack([np.cos(angles), np.sin(angles)], 1), spread, batch_size, held_out)
 
@@ -45,9 +47,10 @@ def grid(
         held_out: points, drawn afresh, of a pass over the validation or the test data.
 
     Raises:
-        ValueError: a setting that is not above 0.
+        ValueError: a setting that is not above 0, or more than 10000 Gaussians.
     """
     _check(batch_size=batch_size, side=side, spacing=spacing, spread=spread, held_out=held_out)
+    _check_modes("side", side, side**2)
     places = spacing * (np.arange(side) - (side - 1) / 2)
     centres = np.stack(np.meshgrid(places, places), -1).reshape(-1, 2)
     return _mixture(centres, spread, batch_size, held_out)
@@ -70,6 +73,11 @@ def _check(**settings: float) -> None:
     for name, value in settings.items():
         if not 0 < value < math.inf:
             raise ValueError(f"{name}: {value} is not a finite number above 0")
+
+
+def _check_modes(name: str, value: int, modes: int) -> None:
+    if modes > MOST_MODES:
+        raise ValueError(f"{name}: {value} makes {modes} Gaussians, more than {MOST_MODES}")
 
 
 def _mixture(centres: np.ndarray, spread: float, batch_size: int, held_out: int) -> Dataset:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.datasets.checks import check_labels, narrow
+from runner.datasets.checks import as_floats, check_labels, narrow
 from runner.datasets.splits import split
 from runner.types import Dataset
 
@@ -46,7 +46,7 @@ def npz(
     if len(y) != len(x):
         raise ValueError(f"{target}: {len(y)} rows; {inputs} has {len(x)}")
     if y.dtype.kind not in "biu":
-        return split({"x": x, "y": y.astype(np.float32)}, *settings)
+        return split({"x": x, "y": as_floats(target, arrays[target])}, *settings)
     if y.ndim > 1:
         raise ValueError(
             f"{target}: whole numbers of shape {y.shape}; classes need ({len(y)},), other targets floats"
@@ -69,7 +69,7 @@ def read_inputs(path: str | Path, inputs: str = "x") -> np.ndarray:
 
 
 def _inputs(name: str, rows: np.ndarray) -> np.ndarray:
-    x = narrow(name, rows).astype(np.float32)
+    x = as_floats(name, rows)
     if x.ndim < 2 or not x.size:
         raise ValueError(f"{name}: shape {x.shape}; need rows of values [N, ...]")
     return x

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from runner.datasets.checks import checked
+from runner.datasets.checks import checked, warn_of
 from runner.datasets.sources import Arrays
 from runner.types import Array, Dataset, Spec
 
@@ -46,6 +46,7 @@ def split(
         ValueError: as `checked`, `cut` and `Arrays`.
     """
     arrays = checked(arrays)  # before the split, so that an error names the row of the file
+    warn_of(arrays)
     size = len(next(iter(arrays.values())))
     parts = cut(size, split_seed, test=test, validation=validation)
     held_test, held_validation, train = [

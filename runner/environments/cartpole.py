@@ -48,6 +48,9 @@ class CartPole:
     def __post_init__(self):
         if self.max_steps < 1:
             raise ValueError(f"max_steps: {self.max_steps} is less than 1")
+        for name in ("gravity", "cart_mass", "pole_mass", "pole_length", "force"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is not above 0")
 
     @property
     def observation_shape(self) -> tuple[int, ...]:

@@ -41,6 +41,10 @@ class Samples:
     features: Any = None
 
     def __post_init__(self):
+        if self.features is not None and not hasattr(self.features, "shape"):
+            raise ValueError(
+                "features: need what runner.run.features gives, or null; say evaluation=features"
+            )
         if self.size < self.fewest:
             raise ValueError(
                 f"size: {self.size} is less than {self.fewest}, the fewest samples that can be compared"

@@ -2,13 +2,14 @@
 
 from runner.losses.adversarial import hinge, least_squares, minimax, non_saturating, wasserstein
 from runner.losses.likelihoods import bernoulli, gaussian
-from runner.losses.regression import absolute_error
+from runner.losses.regression import absolute_error, huber
 
 __all__ = [
     "absolute_error",
     "bernoulli",
     "gaussian",
     "hinge",
+    "huber",
     "least_squares",
     "minimax",
     "non_saturating",

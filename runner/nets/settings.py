@@ -15,6 +15,8 @@ from runner.types import Net
 Settings = ParamSpec("Settings")
 Meaning = TypeVar("Meaning")
 Activation = Callable[[Any], jax.Array]
+DEEPEST = 1000  # layers
+WIDEST = 64  # places of a kernel's side
 
 
 def _orthogonal(shape: Sequence[int], dtype: Any) -> jax.Array:
@@ -72,6 +74,28 @@ def check_size(setting: str, size: int) -> None:
         raise ValueError(f"{setting}: {size!r} is no whole number")
     if size < 1:
         raise ValueError(f"{setting}: {size} is less than 1")
+
+
+def check_depth(setting: str, depth: int) -> None:
+    """Refuses what is no count of layers, each of which is compiled by itself.
+
+    Raises:
+        ValueError: the depth is no whole number, less than 1 or more than 1000.
+    """
+    check_size(setting, depth)
+    if depth > DEEPEST:
+        raise ValueError(f"{setting}: {depth} is more than {DEEPEST}")
+
+
+def check_kernel(size: int) -> None:
+    """Refuses what is no side of a kernel, each of whose places may be a product of its own.
+
+    Raises:
+        ValueError: the size is no whole number, less than 1 or more than 64.
+    """
+    check_size("kernel_size", size)
+    if size > WIDEST:
+        raise ValueError(f"kernel_size: {size} is more than {WIDEST}")
 
 
 def check_even(setting: str, size: int) -> None:

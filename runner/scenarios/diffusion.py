@@ -11,6 +11,7 @@ from runner.scenario import (
     apply_gradients,
     call,
     check_decay,
+    check_weights,
     copy,
     create,
     moving_average,
@@ -71,6 +72,7 @@ class Diffusion:
                 f"min_signal_rate: {given} are not in rising order between 0 and 1, both exclusive"
             )
         _check_steps(self.diffusion_steps)
+        check_weights(self, "image_weight")
         check_decay(self.ema)
 
     @property

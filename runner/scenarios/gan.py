@@ -6,8 +6,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import apply_gradients, call, check_decay, copy, create, moving_average
+from runner.scenario import (
+    apply_gradients,
+    call,
+    check_decay,
+    check_weights,
+    copy,
+    create,
+    moving_average,
+)
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState
+
+MOST_CRITIC_STEPS = 1000  # each is compiled by itself
 
 
 class GANState(NamedTuple):
@@ -50,12 +60,17 @@ class GAN:
     gradient_penalty: float | None = None
     ema: float | None = None
 
+    standardize = False  # x is as the data has it
+
     def __post_init__(self):
         if not hasattr(self.loss, "discriminator"):
             raise ValueError("loss: GAN needs the losses of two players, such as non_saturating")
         for name in ("latent_size", "critic_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is less than 1")
+        if self.critic_steps > MOST_CRITIC_STEPS:
+            raise ValueError(f"critic_steps: {self.critic_steps} is more than {MOST_CRITIC_STEPS}")
+        check_weights(self, "r1", "gradient_penalty")
         check_decay(self.ema)
 
     @property

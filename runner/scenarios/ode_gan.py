@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from runner.integrators import Integrator
-from runner.scenario import call, create
+from runner.scenario import call, check_weights, create
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState
 
 
@@ -49,6 +49,8 @@ class ODEGAN:
     step_size: float = 0.1
     regularization: float | None = 0.07
 
+    standardize = False  # x is as the data has it
+
     def __post_init__(self):
         if not hasattr(self.loss, "discriminator"):
             raise ValueError("loss: ODEGAN needs the losses of two players, such as non_saturating")
@@ -58,6 +60,7 @@ class ODEGAN:
             raise ValueError(f"latent_size: {self.latent_size} is less than 1")
         if not self.step_size > 0:
             raise ValueError(f"step_size: {self.step_size} is not above 0")
+        check_weights(self, "regularization")
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives the generator the data's shape, the discriminator one logit."""

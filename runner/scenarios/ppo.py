@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.scenario import apply_gradients, call, create
+from runner.scenario import apply_gradients, call, check_weights, create
 from runner.types import Batch, Environment, Key, Mean, Metrics, Optimizer, Spec, TrainState
+
+MOST_TRANSITIONS = 2**31 - 1
 
 
 class PPOState(NamedTuple):
@@ -84,6 +86,11 @@ class PPO:
                 raise ValueError(f"{name}: {getattr(self, name)} is not from 0 to 1")
         if not self.clip > 0:
             raise ValueError(f"clip: {self.clip} is not above 0")
+        check_weights(self, "entropy_weight")
+        if self.environments * self.rollout > MOST_TRANSITIONS:
+            raise ValueError(
+                f"environments: {self.environments} x {self.rollout} transitions are too many to number"
+            )
         if self.environments * self.rollout % self.minibatches:
             made = f"{self.environments} x {self.rollout} transitions"
             raise ValueError(f"minibatches: {self.minibatches} do not divide {made}")

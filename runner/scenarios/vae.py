@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import Statistics, apply_gradients, call, create
+from runner.scenario import Statistics, apply_gradients, call, check_weights, create
 from runner.types import Batch, Key, Likelihood, Metrics, Optimizer, Spec, TrainState
 
 
@@ -51,6 +51,7 @@ class VAE:
             )
         if self.latent_size < 1:
             raise ValueError(f"latent_size: {self.latent_size} is less than 1")
+        check_weights(self, "beta")
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives the encoder two numbers for each latent, the decoder the data's shape.

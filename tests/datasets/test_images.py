@@ -77,7 +77,6 @@ def test_an_image_that_cannot_be_read_is_told_once_and_the_next_takes_its_place(
         file.write_bytes(b"")
     (folder / "06.jpg").write_bytes(b"nothing")
     with caplog.at_level(logging.WARNING, logger="runner"):
-        logging.getLogger("runner").propagate = True
         data = small(folder, batch_size=2)
         one = batches(data.train, 0, 30)
     told = [
