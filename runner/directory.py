@@ -33,6 +33,7 @@ FREE = {
     "loop.patience",
 }
 BEGUN = {lock.NAME, "run.json", ".run.json.tmp", ".config.yaml.tmp"}  # all that a run killed at once leaves
+SHOWN = 8  # settings that are told where a run is refused
 HORIZON = "horizon"  # of an optimizer: the steps that its schedule spans
 
 
@@ -126,7 +127,7 @@ class Directory:
         ]
         if changes:
             raise Occupied(
-                f"run directory {self.path}: holds a run of another configuration ({'; '.join(changes[:3])});"
+                f"run directory {self.path}: holds a run of another configuration ({_some(changes)});"
                 " take another hydra.run.dir, or let it go on with them: allow=[KEY,...]"
             )
 
@@ -157,7 +158,10 @@ class Directory:
 
     def begin(self, config: Mapping, story: Mapping) -> None:
         """Makes the directory and writes down what is about to run."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(error.errno, f"run directory: {error.strerror}", str(self.path)) from error
         plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # it was for this once
         goes_on = shlex.join(["runner", "resume", str(self.path)])
         self.tell(
@@ -199,7 +203,7 @@ def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
     old_leaves, new_leaves = dict(leaves(old)), dict(leaves(new))
     for key in old_leaves | new_leaves:
         before, after = old_leaves.get(key, "nothing"), new_leaves.get(key, "nothing")
-        if before != after and key not in FREE and not (_spans(key) and not _scheduled(key, new)):
+        if before != after and key not in FREE and not _is_unread_horizon(key, new):
             yield key, f"{key}: {before} there, {after} asked for"
 
 
@@ -212,18 +216,21 @@ def leaves(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, config
 
 
-def _spans(key: str) -> bool:
-    return key.rpartition(".")[2] == HORIZON
-
-
-def _scheduled(key: str, config: Mapping) -> bool:
-    """Tells whether the optimizer that this horizon belongs to has a schedule that reads it."""
+def _is_unread_horizon(key: str, config: Mapping) -> bool:
+    """Tells whether this is the horizon of an optimizer whose schedule, a constant one, does not read it."""
+    *path, name = key.split(".")
     node: Any = config
-    for name in key.split(".")[:-1]:
-        node = node.get(name) if isinstance(node, Mapping) else None
-    schedule = node.get("schedule") if isinstance(node, Mapping) else None
-    schedule = config["schedule"] if schedule == "@schedule" else schedule
-    return isinstance(schedule, Mapping) and schedule["_target_"] != "runner.schedules.Constant"
+    for part in path:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if name != HORIZON or not isinstance(node, Mapping) or "schedule" not in node:
+        return False
+    schedule = config["schedule"] if node["schedule"] == "@schedule" else node["schedule"]
+    return not isinstance(schedule, Mapping) or schedule["_target_"] == "runner.schedules.Constant"
+
+
+def _some(changes: list[str]) -> str:
+    more = f"; and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    return "; ".join(changes[:SHOWN]) + more
 
 
 def _record(text: bytes, place: Any) -> dict:

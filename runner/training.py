@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import logging
 import math
 import os
@@ -19,10 +20,11 @@ import jax
 import numpy as np
 
 from runner import figures
-from runner.build import build
+from runner.build import build, refuse_beyond_memory
 from runner.checkpoints import Checkpoints, Unreadable
 from runner.directory import Directory, leaves
 from runner.lock import Lock
+from runner.signals import Stopped
 from runner.stretch import Keys, Program
 from runner.trust import trusting
 from runner.warm_start import WarmStart
@@ -49,6 +51,7 @@ class Training:
         self.key = jax.random.key(config["seed"])
         program = Program(scenario, dataset.train, Keys.of(self.key), loop.devices)
         self.template = program.template()
+        refuse_beyond_memory(self.template)
         loop.refuse_unknown_best(evaluator.names(scenario, self.template, dataset.validation))
         self.warm_start = None
         if config["init_from"] is not None:
@@ -101,11 +104,15 @@ class Training:
                 log.info("already finished at step %d: %s", start, own.path)
                 return own.story["best"]["value"]
             changes = own.refuse_other_data(story, self.config) if own.is_run else []
-            own.begin(self.config, story | {"saved": start or None})
+            earlier = own.story.get("changes", []) if own.is_run else []
+            news = [f"from step {start}: {change}" for change in changes]
+            own.begin(self.config, story | {"saved": start or None, "changes": earlier + news})
             with _logging_to(own.path / "runner.log"), own.telling():
                 for change in changes:
                     log.warning("%s", change)
                 self._announce(own.path, start)
+                if stop is not None and stop():  # before it compiles, which may take minutes
+                    raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
 
     def _has_ended(self, directory: Directory, start: int) -> bool:
@@ -169,7 +176,7 @@ class Training:
             "seed": self.config["seed"],
             "command": sys.argv,
             "device": f"{jax.devices()[0].platform} ({jax.devices()[0].device_kind}), {jax.device_count()} in sight",
-            "processors": os.environ.get("NPROC") or os.cpu_count(),
+            "processors": _processors(),
             "versions": _versions(),
             "git": _commit(),
             "spec": self.parts.dataset.spec.to_json(),
@@ -209,11 +216,19 @@ def _told(best: Mapping) -> str:
 
 
 def _digest(dataset: Any) -> str:
-    """Digests all rows of a dataset; streams count as nothing."""
-    digest = hashlib.sha256()
+    """Digests what a dataset says of itself and all its rows; those of streams count as nothing."""
+    digest = hashlib.sha256(json.dumps(dataset.spec.to_json()).encode())
     for leaf in jax.tree.leaves(tuple(dataset)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()
+
+
+def _processors() -> int:
+    """Counts the processors that XLA computes on: as NPROC says, else those that this process may use."""
+    asked = os.environ.get("NPROC", "")
+    if asked.isdigit():
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

@@ -77,6 +77,13 @@ def test_resume_goes_on_to_more_steps_and_equals_the_longer_run(runs, tmp_path, 
     assert equal(open_run("run").state(12), open_run("whole").state(12))
 
 
+def test_resume_takes_steps_by_their_own_name_alone(runs, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["resume", str(runs / "supervised"), "loop.steps=12"])
+    assert stopped.value.code == 2
+    assert "loop.steps: say steps=" in capsys.readouterr().err
+
+
 def test_resume_keeps_the_horizon_of_a_schedule_and_the_same_command_with_other_steps_is_refused(capsys):
     scheduled = [*COMMANDS["supervised"], "schedule=cosine", "hydra.run.dir=run"]
     main(scheduled)
