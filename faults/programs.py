@@ -5,7 +5,21 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 
-from faults import calls, crashes, damage, power, struck, threads
+from faults import (
+    bits,
+    calls,
+    crashes,
+    damage,
+    numbers,
+    places,
+    power,
+    readers,
+    settings,
+    starts,
+    stops,
+    struck,
+    threads,
+)
 from faults.tally import Tally
 
 Program = Callable[[], Iterator[Tally]]
@@ -23,6 +37,14 @@ def programs(quick: bool, seed: int) -> dict[str, Program]:
         "threads": part(threads.threads, few(100, 2), seed),
         "damage": part(damage.damage, few(20, 1), seed),
         "all_damaged": part(damage.all_damaged, few(200, 5), seed),
+        "stops": part(stops.stops, few(1, 9), seed),
+        **{f"bits_{name}": part(bits.bits, name, few(3, 27), seed) for name in bits.COMMANDS},
+        "numbers": part(numbers.numbers, few(1, 12), seed),
+        "starts": part(starts.starts, few(20, 3), seed),
+        "readers": part(readers.readers, few(50, 12), seed),
+        "places": part(places.places, places.PLACES[: few(5, 2)]),
+        "settings": part(settings.settings, few(1, 9), seed),
+        "data": part(settings.data, few(10, 1), seed),
     }
     if power.CAN_MOUNT:
         known["cuts"] = part(power.cuts, few(50, 3), seed)
@@ -36,6 +58,12 @@ def weakened(seed: int) -> dict[str, Program]:
     known = {
         "sealing before a step is in sight": part(calls.killed, 6, seed, weak="seal", last=80),
         "check of the seal": part(damage.damage, 1, seed, weak="seal"),
+        "lock": part(starts.starts, 2, seed, weak="lock"),
+        "check of the state": part(numbers.numbers, 20, seed, weak="finite"),
+        "fingerprint of settings": part(settings.settings, 9, seed, weak="fingerprint"),
+        "digest of the data": part(settings.data, 1, seed, weak="fingerprint"),
+        "comparison of places": part(places.places, places.PLACES[:1], weak="fingerprint"),
+        "steps that keys are drawn by": part(bits.bits, "supervised", 27, seed, weak="step"),
     }
     if power.CAN_MOUNT:
         known["syncing"] = part(power.cuts, 10, seed, weak="sync")
