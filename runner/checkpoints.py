@@ -5,24 +5,17 @@ import errno
 import logging
 import math
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from runner import seals
+from runner import seals, trees
 from runner.files import sync
-from runner.scenario import named_leaves
 
 log = logging.getLogger("runner")
-_orbax = (
-    threading.Lock()
-)  # it numbers its operations per process: saves of two threads fail each other, or hang
 
 
 class Misfit(ValueError):
@@ -131,8 +124,8 @@ class Checkpoints:
             raise StorageError(
                 f"{self.directory}: step {step} was not saved; the newest step there is {newest}"
             )
-        note = {"step": step, "value": None if value is None else float(value), "leaves": _leaves(state)}
-        self._pending = self._thread.submit(self._save, step, jax.tree.map(_copy, state), extra, note)
+        note = {"step": step, "value": None if value is None else float(value), "leaves": trees.kinds(state)}
+        self._pending = self._thread.submit(self._save, step, trees.on_host(state), extra, note)
 
     def refuse_failed(self) -> None:
         """Raises StorageError where the last save has failed, twice; does not wait for one that is going on."""
@@ -154,10 +147,10 @@ class Checkpoints:
         if found is None:
             return None
         at, note = found
-        _refuse_misfit(_leaves(template), note["leaves"])
+        _refuse_misfit(trees.kinds(template), note["leaves"])
         try:
-            with _orbax, self._reading(at):
-                return at, *_read(self._folder(at), jax.tree.map(_placed, template))
+            with self._reading(at):
+                return at, *trees.read(self._folder(at), template)
         except _Deleted:
             return self.restore(template, step)
 
@@ -240,8 +233,7 @@ class Checkpoints:
             shutil.rmtree(left, ignore_errors=True)  # it takes room, and does no harm
         self._refuse_a_full_disk(sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         draft = self.directory / f".{name}-{step}"
-        with _orbax:
-            _draw(draft, state, extra)
+        trees.write(draft, state, extra)
         self._size = seals.seal(draft, note)
         if self._folder(step).exists():  # broken, or `save` would have refused
             self._delete(step)
@@ -277,42 +269,6 @@ class Checkpoints:
 
     def _rank(self, value: float | None) -> float:
         return self._sign * value if value is not None and math.isfinite(value) else -math.inf
-
-
-def _checkpointer() -> Any:
-    import orbax.checkpoint as ocp
-
-    items = {"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()}
-    return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**items))
-
-
-def _draw(folder: Path, state: Any, extra: dict) -> None:
-    import orbax.checkpoint as ocp
-
-    items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
-    _checkpointer().save(folder, args=items)
-
-
-def _read(folder: Path, target: Any) -> tuple[Any, dict]:
-    import orbax.checkpoint as ocp
-
-    items = ocp.args.Composite(state=ocp.args.StandardRestore(target), extra=ocp.args.JsonRestore())
-    found = _checkpointer().restore(folder, args=items)
-    return found["state"], found["extra"]
-
-
-def _copy(leaf: Any) -> Any:
-    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return jnp.copy(leaf) if is_key else np.array(leaf)  # `np.asarray` would share the memory that is donated
-
-
-def _placed(leaf: Any) -> jax.ShapeDtypeStruct:
-    sharding = getattr(leaf, "sharding", None) or jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _leaves(tree: Any) -> dict[str, str]:
-    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in named_leaves(tree).items()}
 
 
 def _refuse_misfit(wanted: dict[str, str], found: dict[str, str]) -> None:

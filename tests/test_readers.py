@@ -7,7 +7,7 @@ import pytest
 
 import faults.readers
 from faults import subject
-from runner import checkpoints, seals
+from runner import seals, trees
 from runner.checkpoints import Checkpoints, Misfit
 
 TEMPLATE = jax.eval_shape(lambda: subject.state(0))
@@ -18,7 +18,7 @@ def test_none_fails_nor_gets_anything_torn_nor_disturbs_the_writer():
     assert (tally.lost, tally.silent, tally.failures) == (0, 0, [])
 
 
-@pytest.mark.parametrize("place", [(seals, "verify"), (checkpoints, "_read")], ids=["checked", "read"])
+@pytest.mark.parametrize("place", [(seals, "verify"), (trees, "read")], ids=["checked", "read"])
 def test_of_a_step_that_is_deleted_while_it_is_read_another_is_given_or_its_absence_told(
     tmp_path, monkeypatch, place
 ):
