@@ -95,7 +95,7 @@ class Loop:
 
         Raises:
             Stopped: by `stop`; the run can go on from there.
-            NotFinite: a loss, or the state at the end of a stretch, is no finite number; what was saved stays.
+            NotFinite: a loss, or the state, is no finite number; what was saved stays.
             StorageError: a state could not be saved; told within a stretch.
             ValueError: something does not fit; said before anything is compiled.
         """

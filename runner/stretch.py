@@ -58,7 +58,7 @@ class Program:
         self.mesh = _mesh(devices, source.batch_size)
         self.keys, self.spec = keys, source.spec
         self.feed, self.source = source.feed, self.place(source)
-        self._length, self._read, self._taken = 1, 0.0, (-1, 0, None)
+        self._length, self._read, self._looked, self._taken = 1, 0.0, 0.0, (-1, 0, None)
         self._capacity = CAPACITY
 
     def place(self, tree: Any) -> Any:
@@ -151,7 +151,7 @@ class Program:
             The newest state, steps made before the stretch that was read, its length, its metrics `[length, ...]`.
 
         Raises:
-            NotFinite: the state at the end of a stretch that was read.
+            NotFinite: the last state, or one of those that are looked at now and then.
         """
         pending = None
         while True:
@@ -162,7 +162,7 @@ class Program:
                     state, table = _stretch(*self._arguments(state, step, length))
                 else:
                     state, table = self._unfused(state, step, length, check)
-                pending = step, length, (table, are_finite(state)), dispatched
+                pending = step, length, (table, self._look(state, dispatched)), dispatched
                 step += length
             elif before is None:
                 return
@@ -172,7 +172,15 @@ class Program:
                 rows = jax.tree.map(lambda column, length=length: column[:length], table)
                 self._pace(time.perf_counter() - max(dispatched, self._read))
                 yield state, made, length, rows
-                refuse_not_finite(made + length, state, finite)
+                if finite is not None or pending is None:
+                    refuse_not_finite(made + length, state, finite)
+
+    def _look(self, state: Any, now: float) -> Any:
+        """Tells whether a state is finite, now and then: it costs as much as some steps of a small net."""
+        if now - self._looked < SECONDS:
+            return None
+        self._looked = now
+        return are_finite(state)
 
     def _pace(self, seconds: float) -> None:
         self._read = time.perf_counter()
