@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from runner.scenario import named_leaves
 
@@ -37,7 +38,8 @@ def refuse_not_finite(step: int, state: Any, found: Any = None) -> None:
     Raises:
         NotFinite: there is such a leaf.
     """
-    for name, whole in zip(_floating(state), are_finite(state) if found is None else found, strict=True):
+    found = np.asarray(are_finite(state) if found is None else found)  # for to take it apart here is quick
+    for name, whole in zip(_floating(state), found, strict=True):
         if not whole:
             raise NotFinite(step, f"{name} of the state is not finite after step {step}")
 

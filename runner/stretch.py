@@ -58,7 +58,7 @@ class Program:
         self.mesh = _mesh(devices, source.batch_size)
         self.keys, self.spec = keys, source.spec
         self.feed, self.source = source.feed, self.place(source)
-        self._length, self._read, self._looked, self._taken = 1, 0.0, 0.0, (-1, 0, None)
+        self._length, self._read, self._taken = 1, 0.0, (-1, 0, None)
         self._capacity = CAPACITY
 
     def place(self, tree: Any) -> Any:
@@ -153,7 +153,7 @@ class Program:
         Raises:
             NotFinite: the last state, or one of those that are looked at now and then.
         """
-        pending = None
+        pending, looked = None, time.perf_counter()
         while True:
             before, pending = pending, None
             if step < end and not (stop is not None and stop()):
@@ -162,7 +162,10 @@ class Program:
                     state, table = _stretch(*self._arguments(state, step, length))
                 else:
                     state, table = self._unfused(state, step, length, check)
-                pending = step, length, (table, self._look(state, dispatched)), dispatched
+                finite = None
+                if dispatched - looked > SECONDS:  # to look takes as long as some steps of a small net
+                    finite, looked = are_finite(state), dispatched
+                pending = step, length, (table, finite), dispatched
                 step += length
             elif before is None:
                 return
@@ -174,13 +177,6 @@ class Program:
                 yield state, made, length, rows
                 if finite is not None or pending is None:
                     refuse_not_finite(made + length, state, finite)
-
-    def _look(self, state: Any, now: float) -> Any:
-        """Tells whether a state is finite, now and then: it costs as much as some steps of a small net."""
-        if now - self._looked < SECONDS:
-            return None
-        self._looked = now
-        return are_finite(state)
 
     def _pace(self, seconds: float) -> None:
         self._read = time.perf_counter()
