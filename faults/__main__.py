@@ -8,7 +8,7 @@ make faults, or: python -m faults [--quick] [--seed SEED] [--only NAME ...]
 import argparse
 import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from faults.programs import programs, run, weakened
 from faults.tally import Tally
@@ -28,26 +28,31 @@ def main() -> None:
     if asked.only is not None:
         known, without = {name: known[name] for name in asked.only}, {}
     failures = []
+    print(HEAD)
     with ProcessPoolExecutor(LANES, multiprocessing.get_context("spawn")) as lanes:
-        tried = {name: lanes.submit(run, program) for name, program in known.items()}
-        missed = {weak: lanes.submit(run, program) for weak, program in without.items()}
-        print(HEAD)
-        for name, tallies in tried.items():
-            if tallies.exception() is not None:
-                failures.append(f"* {name} could not be tried: {tallies.exception()!r}")
-                continue
-            for tally in tallies.result():
-                print(tally.row(), flush=True)
-                failures += [f"* {tally.fault}: {failure}" for failure in tally.failures]
-        for weak, tallies in missed.items():
-            total = sum(tallies.result(), Tally(f"without the {weak}"))
-            print(total.row(), flush=True)
-            if total.survived == total.trials:
-                failures.append(f"* {total.fault}: nobody notices")
+        names = {lanes.submit(run, program): name for name, program in (known | without).items()}
+        for done in as_completed(names):
+            name = names[done]
+            try:
+                failures += (_weak if name in without else _failures)(name, done.result())
+            except Exception as error:  # the others go on
+                failures.append(f"* {name} could not be tried: {error!r}")
     left_out = {"ENOSPC", "EIO", "EACCES", "cuts", "full"} - programs(asked.quick, asked.seed).keys()
     told = [f"left out here (they need Linux, and a C compiler or root): {', '.join(sorted(left_out))}"]
     print("", f"seed {asked.seed}", *(told if left_out else []), *failures, sep="\n")
     sys.exit(bool(failures))
+
+
+def _failures(name: str, tallies: list[Tally]) -> list[str]:
+    for tally in tallies:
+        print(tally.row(), flush=True)
+    return [f"* {tally.fault}: {failure}" for tally in tallies for failure in tally.failures]
+
+
+def _weak(name: str, tallies: list[Tally]) -> list[str]:
+    total = sum(tallies, Tally(f"without the {name}"))
+    print(total.row(), flush=True)
+    return [f"* {total.fault}: nobody notices"] if total.survived == total.trials else []
 
 
 if __name__ == "__main__":
