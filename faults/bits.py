@@ -115,7 +115,8 @@ def digest(state: Any) -> str:
     found = hashlib.sha256()
     for leaf in jax.tree.leaves(state):
         is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        found.update(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes())
+        values = np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+        found.update(f"{values.dtype}{values.shape}".encode() + values.tobytes())
     return found.hexdigest()
 
 

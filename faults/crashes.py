@@ -11,9 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
-import numpy as np
-
+from faults.bits import digest
 from faults.tally import Tally
 from runner import open_run
 from runner.checkpoints import Unreadable
@@ -90,8 +88,7 @@ def _compare(whole: Path, tried: Path) -> str:
         one, two = open_run(whole), open_run(tried)
         if two.story["status"] != "finished" or two.checkpoints.newest() != LAST:
             return "lost"
-        leaves = zip(jax.tree.leaves(one.state(LAST)), jax.tree.leaves(two.state(LAST)), strict=True)
-        same = all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in leaves)
+        same = digest(one.state(LAST)) == digest(two.state(LAST))
     except ValueError:
         return "lost"
     records = [(run.path / "metrics.jsonl").read_bytes() for run in (one, two)]

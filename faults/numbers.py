@@ -21,12 +21,8 @@ from runner.datasets import Arrays
 from runner.finite import NotFinite
 from runner.types import Batch, Dataset, Key, Metrics, Spec
 
-LAST, LOG, EVALUATE, ROWS = (
-    6,
-    2,
-    4,
-    2,
-)  # steps of a run, of a log interval, between evaluations; rows of a batch
+LAST, LOG, EVALUATE = 6, 2, 4  # steps of a run, of a log interval, between evaluations
+ROWS = 2  # of a batch
 PLACES = {  # what may be told to be not finite
     "data": ("loss",),
     "loss": ("loss",),
