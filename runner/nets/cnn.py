@@ -6,7 +6,7 @@ import haiku as hk
 
 from runner.nets.convolution import Convolution, max_pool
 from runner.nets.layers import NORMALIZATIONS, as_images, drop_out, flatten, output
-from runner.nets.settings import ACTIVATIONS, cached, check_dropout, check_kernel, check_sizes, find
+from runner.nets.settings import ACTIVATIONS, WIDEST, cached, check_dropout, check_size, check_sizes, find
 from runner.types import Net
 
 
@@ -37,7 +37,7 @@ def cnn(
     """
     check_sizes("output_shape", output_shape)
     check_sizes("channels", channels)
-    check_kernel(kernel_size)
+    check_size("kernel_size", kernel_size, WIDEST)
     check_sizes("hidden_sizes", hidden_sizes)
     check_dropout(dropout)
     activate = find("activation", activation, ACTIVATIONS)

@@ -7,7 +7,15 @@ import jax
 
 from runner.nets.convolution import Convolution
 from runner.nets.layers import NORMALIZATIONS, as_images, flatten, output
-from runner.nets.settings import ACTIVATIONS, OUTPUT_ACTIVATIONS, cached, check_kernel, check_sizes, find
+from runner.nets.settings import (
+    ACTIVATIONS,
+    OUTPUT_ACTIVATIONS,
+    WIDEST,
+    cached,
+    check_size,
+    check_sizes,
+    find,
+)
 from runner.types import Net
 
 
@@ -44,7 +52,7 @@ def image_generator(
             f"image_generator makes images [height, width, channels], not {shape}: take mlp for these"
         )
     check_sizes("channels", channels, at_least=1)
-    check_kernel(kernel_size)
+    check_size("kernel_size", kernel_size, WIDEST)
     activate = find("activation", activation, ACTIVATIONS)
     normalize = find("normalization", normalization, NORMALIZATIONS)
     with_bias = normalization != "batch"  # which would take it out again
@@ -85,7 +93,7 @@ def image_discriminator(
     """
     check_sizes("output_shape", output_shape)
     check_sizes("channels", channels)
-    check_kernel(kernel_size)
+    check_size("kernel_size", kernel_size, WIDEST)
     normalize = find("normalization", normalization, NORMALIZATIONS)
     with_bias = normalization != "batch"  # which would take it out again
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from runner.nets.layers import flatten, layer_norm, noise_embedding
-from runner.nets.settings import cached, check_depth, check_even, check_size, check_sizes
+from runner.nets.settings import DEEPEST, cached, check_even, check_size, check_sizes
 from runner.types import Net
 
 
@@ -36,7 +36,7 @@ def residual_mlp(
     """
     check_sizes("output_shape", output_shape)
     check_size("size", size)
-    check_depth("blocks", blocks)
+    check_size("blocks", blocks, DEEPEST)
     check_even("embedding_size", embedding_size)
     if not 1 <= max_frequency < math.inf:
         raise ValueError(f"max_frequency: {max_frequency} is no number from 1 up")

@@ -7,7 +7,7 @@ import jax
 
 from runner.nets.convolution import Convolution
 from runner.nets.layers import BatchNorm, as_images, output
-from runner.nets.settings import cached, check_depth, check_sizes
+from runner.nets.settings import DEEPEST, cached, check_size, check_sizes
 from runner.types import Net
 
 
@@ -30,7 +30,7 @@ def resnet(output_shape: Sequence[int], channels: Sequence[int] = (16, 32, 64), 
     """
     check_sizes("output_shape", output_shape)
     check_sizes("channels", channels, at_least=1)
-    check_depth("blocks", blocks)
+    check_size("blocks", blocks, DEEPEST)
 
     def forward(x, is_training):
         x = as_images(x, "resnet")

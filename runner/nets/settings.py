@@ -3,6 +3,7 @@
 import difflib
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
@@ -15,8 +16,8 @@ from runner.types import Net
 Settings = ParamSpec("Settings")
 Meaning = TypeVar("Meaning")
 Activation = Callable[[Any], jax.Array]
-DEEPEST = 1000  # layers
-WIDEST = 64  # places of a kernel's side
+DEEPEST = 1000  # layers, each of which is compiled by itself
+WIDEST = 64  # places of a kernel's side, each of which may be a product of its own
 
 
 def _orthogonal(shape: Sequence[int], dtype: Any) -> jax.Array:
@@ -64,38 +65,18 @@ def find(setting: str, name: str | None, known: Mapping[str | None, Meaning]) ->
     raise ValueError(f"{setting}: {name!r} is unknown{hint} known are {', '.join(names)}")
 
 
-def check_size(setting: str, size: int) -> None:
-    """Refuses what is no count of at least one.
+def check_size(setting: str, size: int, most: float = math.inf) -> None:
+    """Refuses what is no count of at least one and at most `most`.
 
     Raises:
-        ValueError: the size is no whole number, or less than 1.
+        ValueError: the size is no whole number, less than 1, or more.
     """
     if not isinstance(size, Integral):
         raise ValueError(f"{setting}: {size!r} is no whole number")
     if size < 1:
         raise ValueError(f"{setting}: {size} is less than 1")
-
-
-def check_depth(setting: str, depth: int) -> None:
-    """Refuses what is no count of layers, each of which is compiled by itself.
-
-    Raises:
-        ValueError: the depth is no whole number, less than 1 or more than 1000.
-    """
-    check_size(setting, depth)
-    if depth > DEEPEST:
-        raise ValueError(f"{setting}: {depth} is more than {DEEPEST}")
-
-
-def check_kernel(size: int) -> None:
-    """Refuses what is no side of a kernel, each of whose places may be a product of its own.
-
-    Raises:
-        ValueError: the size is no whole number, less than 1 or more than 64.
-    """
-    check_size("kernel_size", size)
-    if size > WIDEST:
-        raise ValueError(f"kernel_size: {size} is more than {WIDEST}")
+    if size > most:
+        raise ValueError(f"{setting}: {size} is more than {most}")
 
 
 def check_even(setting: str, size: int) -> None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from runner.nets.layers import drop_out, layer_norm
-from runner.nets.settings import cached, check_depth, check_dropout, check_size, check_sizes
+from runner.nets.settings import DEEPEST, cached, check_dropout, check_size, check_sizes
 from runner.types import Net
 
 
@@ -42,7 +42,7 @@ def transformer(
         raise ValueError(f"output_shape: {list(output_shape)} is no vocabulary, such as [64]")
     for name, value in (("size", size), ("heads", heads), ("max_length", max_length)):
         check_size(name, value)
-    check_depth("layers", layers)
+    check_size("layers", layers, DEEPEST)
     check_dropout(dropout)
     if size % heads:
         raise ValueError(f"heads: {heads} do not divide size {size}")

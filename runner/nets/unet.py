@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from runner.nets.convolution import Convolution
 from runner.nets.layers import BatchNorm, as_images, noise_embedding
-from runner.nets.settings import cached, check_depth, check_even, check_sizes
+from runner.nets.settings import DEEPEST, cached, check_even, check_size, check_sizes
 from runner.types import Net
 
 
@@ -48,7 +48,7 @@ def unet(
             f"unet needs images [height, width, channels], not outputs {shape}: take residual_mlp for these"
         )
     check_sizes("channels", channels, at_least=1)
-    check_depth("blocks", blocks)
+    check_size("blocks", blocks, DEEPEST)
     check_even("embedding_size", embedding_size)
     if not 1 <= max_frequency < math.inf:
         raise ValueError(f"max_frequency: {max_frequency} is no number from 1 up")
