@@ -30,6 +30,8 @@ def as_floats(name: str, rows: Array) -> np.ndarray:
         ValueError: as `narrow`.
     """
     floats = narrow(name, rows).astype(np.float32)
+    if np.can_cast(rows.dtype, np.float32):  # which changes none
+        return floats
     error = np.max(np.abs(rows - floats), initial=0)
     if error:
         tell(f"note: {name}: {rows.dtype} is read as float32 (largest error {error:.2g})")
@@ -41,8 +43,8 @@ def warn_of(arrays: Mapping[str, np.ndarray]) -> None:
     for name, rows in arrays.items():
         if (rows == rows[0]).all():
             tell(f"warning: {name}: all rows are equal, so that nothing can be learned of them")
-        place = np.unravel_index(np.argmax(np.abs(rows)), rows.shape)
-        if abs(rows[place]) > LARGEST_SQUARED:
+        if max(float(rows.max()), -float(rows.min())) > LARGEST_SQUARED:
+            place = np.unravel_index(np.argmax(np.abs(rows)), rows.shape)
             tell(
                 f"warning: {name}: {_place(place)} is {rows[place]:.3g}, whose square overflows; rescale {name}"
             )
