@@ -3,7 +3,6 @@
 import atexit
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -27,8 +26,7 @@ def command() -> None:
         code = exit.code
     if threading.active_count() > 1:  # of another launcher, say, that only Python's own way out ends
         sys.exit(code)
-    for number in (signal.SIGINT, signal.SIGTERM):  # what is left has nothing to save
-        signal.signal(number, signal.SIG_DFL)
+    signals.leave_at_once()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(BrokenPipeError):  # nobody reads on

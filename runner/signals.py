@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.terminal import say
 
+SIGNALS = signal.SIGINT, signal.SIGTERM
 _END = b"\0"  # which is no signal
 _received: list[int] = []
 _before: dict[int, Any] = {}  # the handlers of whoever called, while somebody listens
@@ -33,7 +34,7 @@ def listening() -> Iterator[None]:
     watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
     watcher.start()
     woken = signal.set_wakeup_fd(writer)
-    _before.update({number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)})
+    _before.update({number: signal.signal(number, _ignore) for number in SIGNALS})
     try:
         yield
     finally:
@@ -46,8 +47,9 @@ def listening() -> Iterator[None]:
 
 def leave_at_once() -> None:
     """Lets the first signal end the process: there is no run to be saved."""
-    for number in _before:
-        signal.signal(number, signal.SIG_DFL)
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def asked() -> bool:
