@@ -66,13 +66,20 @@ def refuse_beyond_memory(state: Any) -> None:
     """
     import jax
 
-    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    size = bytes_of(state)
     memory = (jax.devices()[0].memory_stats() or {}).get("bytes_limit") or _main_memory()
     if size > memory:
         raise ValueError(
             f"net: parameters and all else of the state take {size / 1e9:.3g} GB, and there are {memory / 1e9:.3g}:"
             " take smaller nets"
         )
+
+
+def bytes_of(tree: Any) -> int:
+    """Counts the bytes of arrays, of which shapes and dtypes are enough."""
+    import jax
+
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _main_memory() -> float:

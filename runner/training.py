@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from runner import figures
-from runner.build import build, refuse_beyond_memory
+from runner.build import build, bytes_of, refuse_beyond_memory
 from runner.checkpoints import Checkpoints, Unreadable
 from runner.directory import Directory, leaves
 from runner.lock import Lock
@@ -62,8 +62,7 @@ class Training:
     @property
     def memory(self) -> int:
         """The bytes that the run takes at least: its state, as much twice again to change and to save it, its data."""
-        arrays = [*jax.tree.leaves(self.template) * 3, *jax.tree.leaves(tuple(self.parts.dataset))]
-        return sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
+        return 3 * bytes_of(self.template) + bytes_of(tuple(self.parts.dataset))
 
     def refuse_directory(self, path: str | Path) -> None:
         """Raises Occupied where the directory cannot be this run's; writes nothing."""
@@ -99,14 +98,16 @@ class Training:
             Lock(own.path),
             closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode, told)) as checkpoints,
         ):
-            start, story = _start(own, checkpoints), self._story()
-            if own.is_run and self._has_ended(own, start):
+            before = own.story if own.is_run else {}
+            start, story = _start(before, checkpoints), self._story()
+            if before and self._has_ended(before, start):
                 log.info("already finished at step %d: %s", start, own.path)
-                return own.story["best"]["value"]
-            changes = own.refuse_other_data(story, self.config) if own.is_run else []
-            earlier = own.story.get("changes", []) if own.is_run else []
+                return before["best"]["value"]
+            changes = own.refuse_other_data(story, self.config) if before else []
             news = [f"from step {start}: {change}" for change in changes]
-            own.begin(self.config, story | {"saved": start or None, "changes": earlier + news})
+            own.begin(
+                self.config, story | {"saved": start or None, "changes": before.get("changes", []) + news}
+            )
             with _logging_to(own.path / "runner.log"), own.telling():
                 for change in changes:
                     log.warning("%s", change)
@@ -115,8 +116,7 @@ class Training:
                     raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
 
-    def _has_ended(self, directory: Directory, start: int) -> bool:
-        story = directory.story
+    def _has_ended(self, story: Mapping, start: int) -> bool:
         return story["status"] == "finished" and (start >= self.parts.loop.steps or story["stopped_early"])
 
     def _train(
@@ -189,9 +189,9 @@ class Training:
         }
 
 
-def _start(directory: Directory, checkpoints: Checkpoints) -> int:
+def _start(story: Mapping, checkpoints: Checkpoints) -> int:
     """Gives the newest whole step, or 0; a newer one that was told as saved, and is gone, is told."""
-    start, saved = checkpoints.newest() or 0, (directory.is_run and directory.story.get("saved")) or 0
+    start, saved = checkpoints.newest() or 0, story.get("saved") or 0
     if start < saved and not (gone := checkpoints.directory / str(saved)).exists():
         if not start:
             raise Unreadable(f"{gone}: was saved, and is gone; bring it back, or take another run directory")
