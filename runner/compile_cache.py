@@ -1,12 +1,21 @@
-"""Compiled programs kept from one run to the next."""
+"""Compiled programs: kept on disk from one process to the next, and released by one that compiles very many."""
 
 import hashlib
 import os
 import platform
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
 SWITCH = "RUNNER_CACHE"
+MOST_MAPS = 5_000  # memory maps of compiled programs; a small net takes 250, a GAN 1,000, and 1,000 take 0.1 to 0.5 GB
+
+
+class _Floor:
+    """How many memory maps this process has without compiled programs."""
+
+    lock = threading.Lock()
+    maps: int | None = None
 
 
 def keep_compiled_programs() -> None:
@@ -29,6 +38,37 @@ def keep_compiled_programs() -> None:
     # A short run is many small programs: each is worth keeping.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def release_programs(most_maps: int = MOST_MAPS) -> None:
+    """Drops all programs that JAX has compiled in this process where they take more memory maps than `most_maps`.
+
+    JAX keeps each compiled program as long as the process lives. Each takes tens to hundreds of memory maps, of which
+    Linux allows 65,530 (`vm.max_map_count`); at that limit XLA's compiler crashes. A program that is executing ends
+    as usual; one that is needed again is compiled again, or read from the cache on disk. Does nothing where the
+    system has no /proc.
+    """
+    with _Floor.lock:
+        maps = memory_maps()
+        if _Floor.maps is None:
+            _Floor.maps = maps
+        if maps - _Floor.maps > most_maps:
+            import ctypes
+
+            import jax
+
+            jax.clear_caches()
+            if hasattr(c_library := ctypes.CDLL(None), "malloc_trim"):  # glibc keeps freed memory otherwise
+                c_library.malloc_trim(0)
+            _Floor.maps = memory_maps()
+
+
+def memory_maps() -> int:
+    """Returns the number of memory maps of this process, or 0 where the system does not report it."""
+    try:
+        return Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:
+        return 0
 
 
 def _processor() -> str:

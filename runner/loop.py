@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from runner.compile_cache import release_programs
 from runner.finite import are_finite, refuse_not_finite
 from runner.records import Record
 from runner.signals import Stopped
@@ -99,6 +100,7 @@ class Loop:
             StorageError: a state could not be saved; told within a stretch.
             ValueError: something does not fit; said before anything is compiled.
         """
+        release_programs()
         train, validation = getattr(data, "train", data), getattr(data, "validation", None)
         keys = Keys.of(key)
         program = Program(scenario, train, keys, self.devices)

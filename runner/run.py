@@ -10,6 +10,7 @@ import numpy as np
 from runner.build import fit, make
 from runner.checkpoints import Checkpoints
 from runner.checks import check
+from runner.compile_cache import release_programs
 from runner.directory import Directory
 from runner.numbers import join, split
 from runner.stretch import Keys
@@ -79,6 +80,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path, trust_code: bool = False):
+        release_programs()
         directory, config = Directory(path), Directory(path).vetted(trust_code)
         self.path, self.config, self.story = directory.path, check(config, set(config)), directory.story
         if self.config["seeds"] is not None:

@@ -1,12 +1,9 @@
 import logging
-import os
 import sys
 from pathlib import Path
 
-# Most of a test is compiling: with little optimisation it takes a third. What users run, `make learn` runs.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
-
 import absl.logging
+import bounds  # before JAX, whose settings it chooses
 import jax
 import pytest
 from commands import COMMANDS
@@ -19,11 +16,16 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
+def pytest_configure(config):
+    config.pluginmanager.register(bounds.Bounds())
+
+
 def pytest_collection_modifyitems(items):
-    """Keeps the tests of a file in one worker, where they share what they have made, unless they say otherwise."""
+    """Keeps tests that share a fixture or a file in one worker, unless they name a group of their own."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            group = "runs" if "runs" in item.fixturenames else item.path.name
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
