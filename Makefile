@@ -10,16 +10,20 @@ READY := $(VENV)/ready
 WORKERS ?= auto
 REPEATS ?= 3
 
-.PHONY: run test check lint learn faults bench bench-quick clean
+.PHONY: run test slow check lint learn faults bench bench-quick clean
 
 run: $(READY)
 	$(BIN)/runner
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+# What trains until something is learned, and the documents' commands at full size.
+slow: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 # All that .ci/run asks for.
-check: lint test
+check: lint test slow
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

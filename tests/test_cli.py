@@ -127,6 +127,7 @@ def test_a_run_killed_after_its_first_checkpoint_ends_with_the_same_bits():
     assert_killed_and_resumed_equals_the_whole(GAN, first=20, last=300)
 
 
+@pytest.mark.slow
 def test_a_run_on_streamed_images_killed_on_its_way_ends_with_the_same_bits(tmp_path):
     """300 photographs of several sizes and modes, one of them cut off."""
     random, folder = np.random.default_rng(0), tmp_path / "images"

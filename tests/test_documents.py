@@ -70,6 +70,7 @@ def small(arguments: list[str]) -> list[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
     [section for document in DOCUMENTS for section in sections(document)],

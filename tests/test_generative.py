@@ -281,7 +281,7 @@ def test_a_language_model_refuses_what_is_no_text():
         WRITER.output_shapes(Spec({"x": ((7,), "int32")}, vocabulary="ab"))
 
 
-@pytest.mark.learn
+@pytest.mark.slow
 def test_a_language_model_comes_near_the_entropy_of_its_source():
     parts = build(compose(["scenario=language_model", "dataset.symbols=6", "scenario.burn_in=2"]))
     state = Loop(steps=400).run(parts.scenario, parts.dataset, key=KEY)
@@ -289,7 +289,7 @@ def test_a_language_model_comes_near_the_entropy_of_its_source():
     assert -0.05 < metrics["excess"] < 0.1
 
 
-@pytest.mark.learn
+@pytest.mark.slow
 def test_diffusion_finds_the_modes_of_the_ring():
     parts = build(compose(["experiment=diffusion_ring", "steps=1500"]))
     state = Loop(steps=1500).run(parts.scenario, parts.dataset, key=KEY)

@@ -8,7 +8,7 @@ from runner import Loop
 from runner.build import build
 from runner.compose import compose
 
-pytestmark = pytest.mark.learn
+pytestmark = pytest.mark.slow
 
 
 def trained(*overrides):

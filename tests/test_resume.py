@@ -35,6 +35,7 @@ def test_steps_that_count_from_the_start_of_a_stretch_are_noticed():
     assert tally.silent > 0
 
 
+@pytest.mark.slow
 def test_other_devices_processors_and_versions_are_told_and_silence_is_noticed():
     known = [Place(1), Place(2, "1")]
     with ThreadPoolExecutor() as beside:

@@ -41,7 +41,7 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean():
     assert 0.5 < outputs.std() / np.sqrt(0.25 / 0.75 / 2048) < 1.5
 
 
-@pytest.mark.learn
+@pytest.mark.slow
 def test_standard_normal_weights_let_a_sigmoid_net_learn_a_parabola():
     x = jnp.linspace(-1, 1, 128)[:, None]
     optimizer = optax.sgd(0.003)
