@@ -20,6 +20,7 @@ def pytest_configure(config):
     config.pluginmanager.register(bounds.Bounds())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keeps tests that share a fixture or a file in one worker, unless they name a group of their own."""
     for item in items:

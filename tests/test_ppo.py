@@ -108,7 +108,7 @@ def test_settings_out_of_range_are_refused_by_their_key(setting, message):
         build(compose(["scenario=ppo", f"scenario.{setting}"]))
 
 
-@pytest.mark.learn
+@pytest.mark.slow
 def test_the_pole_stands():
     parts = build(compose(["scenario=ppo", "steps=50"]))
     state = Loop(steps=50).run(parts.scenario, parts.dataset, key=KEY)

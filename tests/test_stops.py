@@ -125,6 +125,7 @@ def test_other_signals_and_other_threads_ask_for_nothing():
     assert listened == [signal.getsignal(signal.SIGTERM)]
 
 
+@pytest.mark.slow
 def test_in_each_phase_a_signal_stops_a_command_and_the_same_command_ends_with_the_same_bits():
     tallies = list(stops(every=9))
     assert [tally.failures for tally in tallies] == [[]] * 5
