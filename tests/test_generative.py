@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import counted
 
 from runner import Loop
 from runner.build import build
@@ -139,6 +140,15 @@ def test_the_penalty_draws_the_discriminator_towards_a_small_gradient_at_the_sta
     assert plain[0] == penalised[0]
     np.testing.assert_allclose(plain[1] - penalised[1], 0.3 * 0.07 * 2, rtol=1e-4)
     np.testing.assert_allclose(penalised[2]["penalty"], 1.0, rtol=1e-6)
+
+
+def test_the_players_own_states_see_real_and_fake_x_once_whatever_the_stages():
+    players = {name: counted(getattr(GAME, name)) for name in ("generator", "discriminator")}
+    game = dataclasses.replace(GAME, **players, regularization=0.07)
+    state = game.init(KEY, spec_of([[0.0], [1.0]]))
+    after, _ = game.step(KEY, state, {"x": jnp.ones((4, 1))})
+    assert int(after.discriminator.net_state["calls"]) == 2
+    assert int(after.generator.net_state["calls"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import counted
 
 from runner import Loop
 from runner.datasets import Arrays
@@ -93,19 +94,20 @@ def test_regression_standardises_by_the_training_rows_and_judges_in_the_targets_
     assert metrics["r2"] > 0.999
 
 
-def test_r2_rmse_and_mae_of_ragged_batches_are_those_of_the_whole_set():
-    from sklearn.metrics import r2_score
+@pytest.mark.parametrize("offset", [0.0, -300.0, 1e4, 1e5])
+def test_r2_rmse_and_mae_of_ragged_batches_are_those_of_scikit_learn_however_far_from_zero(offset):
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-    net = (lambda key, x: {"w": jnp.ones((3, 1))}, lambda params, x: x @ params["w"])
+    net = (lambda key, x: {"w": jnp.ones((3, 1))}, lambda params, x: x @ params["w"] + offset)
     scenario = Regression(net, optax.sgd(0.1), optax.squared_error, standardize=False)
-    y = np.float32(X.sum(1, keepdims=True) + RNG.normal(size=(40, 1)) + 5)
+    y = np.float32(X.sum(1, keepdims=True) + np.random.default_rng(1).normal(size=(40, 1)) + offset)
     source = Arrays({"x": X, "y": y}, 7, shuffle=False)
     state = scenario.init(KEY, source.spec)
     metrics, _ = Means()(KEY, scenario, state, source)
-    error = X.sum(1, keepdims=True) - y
-    np.testing.assert_allclose(metrics["rmse"], np.sqrt((error**2).mean()), rtol=1e-5)
-    np.testing.assert_allclose(metrics["mae"], np.abs(error).mean(), rtol=1e-5)
-    np.testing.assert_allclose(metrics["r2"], r2_score(y, X.sum(1, keepdims=True)), rtol=1e-4)
+    predicted = scenario.predict(state, X)
+    np.testing.assert_allclose(metrics["rmse"], root_mean_squared_error(y, predicted), rtol=1e-5)
+    np.testing.assert_allclose(metrics["mae"], mean_absolute_error(y, predicted), rtol=1e-5)
+    np.testing.assert_allclose(metrics["r2"], r2_score(y, predicted), rtol=1e-4)
 
 
 def test_the_confusion_of_classes_is_counted_true_by_given():
@@ -149,6 +151,16 @@ def test_the_discriminator_moves_once_for_each_batch_and_the_generator_once():
     _, after, _ = one_step(scenario, batches=3)
     assert int(after.discriminator.opt_state[0].count) == 3
     assert int(after.step) == 1
+
+
+def test_the_players_own_states_see_all_that_the_players_see_in_training():
+    plain = linear_gan(critic_steps=3, r1=0.1, gradient_penalty=0.1)
+    scenario = dataclasses.replace(
+        plain, generator=counted(plain.generator), discriminator=counted(plain.discriminator)
+    )
+    _, after, _ = one_step(scenario, batches=3)
+    assert int(after.discriminator.net_state["calls"]) == 3 * 2  # real and fake, in each update
+    assert int(after.generator.net_state["calls"]) == 1
 
 
 def test_the_average_starts_as_a_copy_and_follows_warmed_up():
