@@ -36,12 +36,12 @@ def main() -> None:
 def looks() -> float:
     """Gives the median ratio of times of a run that looks at its states and of one that does not, in turns."""
     training = Training(compose(SMALL))
-    leaves = jax.tree.leaves(training.template)
+    leaves = jax.tree.leaves(training.prepared.template)
     whole = np.ones(sum(jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact) for leaf in leaves), bool)
 
     def seconds() -> float:
         begun = time.perf_counter()
-        Loop(STEPS).run(training.parts.scenario, training.parts.dataset, key=training.key)
+        Loop(STEPS).run(training.parts.scenario, training.parts.dataset, key=jax.random.key(0))
         return time.perf_counter() - begun
 
     seconds()  # compiles

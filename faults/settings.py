@@ -90,7 +90,7 @@ def _without(weak: str) -> contextlib.AbstractContextManager:
     stack = contextlib.ExitStack()
     if weak == "fingerprint":
         stack.enter_context(mock.patch("runner.directory.differences", return_value=[]))
-        stack.enter_context(mock.patch("runner.training._digest", return_value=""))
+        stack.enter_context(mock.patch("runner.provenance.digest", return_value=""))
     return stack
 
 

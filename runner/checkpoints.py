@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import logging
-import math
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any
 import jax
 
 from runner import seals, trees
+from runner.best import best_of
 from runner.files import sync
 
 log = logging.getLogger("runner")
@@ -48,7 +48,7 @@ class Checkpoints:
 
     def __init__(self, directory: str | Path, mode: str = "min", told: Callable[[int], None] | None = None):
         self.directory = Path(directory).absolute()
-        self._sign = 1.0 if mode == "max" else -1.0
+        self._mode = mode
         self._told = told
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._pending: Future | None = None
@@ -63,7 +63,7 @@ class Checkpoints:
 
     @property
     def best(self) -> int | None:
-        """The step whose saved value is the best, or the latest where none was given.
+        """The step whose saved value is the best, the first of equals, or the latest where none was given.
 
         Raises:
             Unreadable: the seal of a step is damaged.
@@ -263,12 +263,9 @@ class Checkpoints:
         shutil.rmtree(trash)
 
     def _best(self, notes: dict) -> int | None:
-        return max(
-            filter(notes.get, notes), key=lambda step: (self._rank(notes[step]["value"]), step), default=None
-        )
-
-    def _rank(self, value: float | None) -> float:
-        return self._sign * value if value is not None and math.isfinite(value) else -math.inf
+        values = {step: notes[step]["value"] for step in sorted(notes) if notes[step]}
+        best = best_of(values.items(), self._mode)
+        return best[0] if best else max(values, default=None)
 
 
 def _refuse_misfit(wanted: dict[str, str], found: dict[str, str]) -> None:

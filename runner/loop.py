@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from runner.best import Best
 from runner.compile_cache import release_programs
 from runner.finite import are_finite, refuse_not_finite
 from runner.records import Record
@@ -15,17 +15,22 @@ from runner.stretch import Keys, Program
 from runner.types import Key, Metrics
 
 
-class Best(NamedTuple):
-    """The best evaluation so far, and how many have followed it."""
+class Prepared(NamedTuple):
+    """A scenario that was checked against its data by shapes alone, with nothing compiled.
 
-    value: float | None = None
-    step: int = 0
-    misses: int = 0
+    Attributes:
+        program: the steps on the training source.
+        template: shapes and dtypes of the state.
+        scenario: satisfies `runner.scenario.Scenario`.
+        validation: the source of evaluations, or None.
+        evaluator: as in `Loop.run`, or None.
+    """
 
-    def after(self, step: int, value: float, mode: str) -> "Best":
-        """Takes in one evaluation; a value that is not finite is never the best."""
-        better = self.value is None or (value < self.value if mode == "min" else value > self.value)
-        return Best(value, step) if better and math.isfinite(value) else self._replace(misses=self.misses + 1)
+    program: Program
+    template: Any
+    scenario: Any
+    validation: Any
+    evaluator: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,18 +105,50 @@ class Loop:
             StorageError: a state could not be saved; told within a stretch.
             ValueError: something does not fit; said before anything is compiled.
         """
-        release_programs()
+        prepared = self.prepare(scenario, data, key=key, evaluator=evaluator)
+        return self.train(
+            prepared, checkpoints=checkpoints, writers=writers, warm_start=warm_start, stop=stop
+        )
+
+    def prepare(self, scenario: Any, data: Any, *, key: Key, evaluator: Any = None) -> Prepared:
+        """Checks by shapes alone that the parts fit each other; compiles nothing.
+
+        Args:
+            scenario: as in `run`.
+            data: as in `run`.
+            key: as in `run`.
+            evaluator: as in `run`.
+
+        Raises:
+            ValueError: a part does not fit another, or the evaluation lacks the metric that `best` names.
+        """
         train, validation = getattr(data, "train", data), getattr(data, "validation", None)
-        keys = Keys.of(key)
-        program = Program(scenario, train, keys, self.devices)
+        program = Program(scenario, train, Keys.of(key), self.devices)
         template = program.template()
-        self.refuse_unknown_best(evaluator and evaluator.names(scenario, template, validation))
+        names = evaluator.names(scenario, template, validation) if evaluator is not None else ()
+        if self.best is not None and self.best not in names:
+            given = ", ".join(names) or "none, for there is no evaluation"
+            raise ValueError(f"best: the evaluation has no metric {self.best!r}; it gives {given}")
+        return Prepared(program, template, scenario, validation, evaluator)
+
+    def train(
+        self,
+        prepared: Prepared,
+        *,
+        checkpoints: Any = None,
+        writers: Sequence[Any] = (),
+        warm_start: Callable[[Any], Any] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Any:
+        """Trains what `prepare` returned; arguments, result and errors are those of `run`."""
+        release_programs()
+        program, template, scenario, validation, evaluator = prepared
         found = checkpoints.restore(template) if checkpoints is not None else None
         with ThreadPoolExecutor(1) as beside:
             state, step, extra, fused = self._begin(program, template, found, beside)
             if hasattr(evaluator, "compile"):
                 beside.submit(evaluator.compile, scenario, template, validation)
-            judge = functools.partial(self._judge, evaluator, keys, scenario, validation)
+            judge = functools.partial(self._judge, prepared)
             if warm_start is not None and found is None:
                 state = program.place(warm_start(state))
                 _write(writers, 0, *judge(state, 0))
@@ -156,10 +193,11 @@ class Loop:
         fused = program.compile(state, step, "never" if self.check_state else fuse)
         return state if first is None else first.result(), step, extra, fused
 
-    def _judge(self, evaluator: Any, keys: Keys, scenario: Any, source: Any, state: Any, step: int) -> tuple:
-        if evaluator is None:
+    def _judge(self, prepared: Prepared, state: Any, step: int) -> tuple:
+        if prepared.evaluator is None:
             return {}, {}
-        judged, figures = evaluator(keys.evaluate_at(step), scenario, state, source)
+        key = prepared.program.keys.evaluate_at(step)
+        judged, figures = prepared.evaluator(key, prepared.scenario, state, prepared.validation)
         return {f"validation/{name}": number for name, number in judged.items()}, figures
 
     def _stops(self, best: Best) -> bool:
@@ -172,12 +210,6 @@ class Loop:
 
     def _due(self, step: int, every: int | None) -> bool:
         return step == self.steps or (every is not None and step % every == 0)
-
-    def refuse_unknown_best(self, names: Sequence[str] | None) -> None:
-        """Raises ValueError where the evaluation's metrics do not include the one that `best` follows."""
-        if self.best is not None and self.best not in (names or ()):
-            given = ", ".join(names) if names else "none, for there is no evaluation"
-            raise ValueError(f"best: the evaluation has no metric {self.best!r}; it gives {given}")
 
 
 def _write(writers: Sequence[Any], step: int, metrics: Metrics, figures: Any = None) -> None:

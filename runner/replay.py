@@ -14,7 +14,7 @@ from runner.checkpoints import Checkpoints
 from runner.directory import Directory
 from runner.finite import NotFinite
 from runner.scenario import named_leaves
-from runner.stretch import Keys, Program
+from runner.stretch import Program
 from runner.training import Training
 
 
@@ -48,7 +48,7 @@ def replay(config: dict, path: str | Path) -> list[str]:
         else:
             found = f"up to step {bad}, checked one by one, all was finite: it did not happen again"
         state = _advanced(training, checkpoints, bad - 1)
-    program = _program(training)
+    program = training.prepared.program
     return [found, _compiled(program, state, bad - 1), _unjitted(program, state, bad - 1)]
 
 
@@ -60,19 +60,13 @@ class _Kept(Checkpoints):
 
 
 def _advanced(training: Training, checkpoints: Checkpoints, step: int, check_state: bool = False) -> Any:
-    scenario, dataset, loop, _ = training.parts
     if step == 0:
-        state = _program(training).init()
+        state = training.prepared.program.init()
         return state if training.warm_start is None else training.warm_start(state)
     ends = {"steps": step, "evaluate_every": None, "save_every": None, "best": None, "patience": None}
-    loop = dataclasses.replace(loop, **ends, check_state=check_state)
-    return loop.run(
-        scenario, dataset, key=training.key, checkpoints=checkpoints, warm_start=training.warm_start
-    )
-
-
-def _program(training: Training) -> Program:
-    return Program(training.parts.scenario, training.parts.dataset.train, Keys.of(training.key))
+    loop = dataclasses.replace(training.parts.loop, **ends, check_state=check_state)
+    prepared = training.prepared._replace(evaluator=None)
+    return loop.train(prepared, checkpoints=checkpoints, warm_start=training.warm_start)
 
 
 def _compiled(program: Program, state: Any, step: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runner.best import MODES, best_of, rank
 from runner.directory import HORIZON, Directory, below, leaves
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Comparison(NamedTuple):
             Group(name, rows, _spread(row.best for row in rows), _spread(row.last for row in rows))
             for name, rows in shared.items()
         ]
-        return sorted(groups, key=lambda group: _rank(group.best and group.best[0], self.mode))
+        return sorted(groups, key=lambda group: rank(group.best and group.best[0], self.mode))
 
     @property
     def heads(self) -> list[str]:
@@ -178,7 +179,7 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
         place = str(run.path.relative_to(folder.absolute()))
         settings = {key: config[key] for key in keys if key in config}
         rows.append(_row(place, run.story, settings, own, by, mode))
-    rows.sort(key=lambda row: (row.status == "failed", *_rank(row.best, mode)))
+    rows.sort(key=lambda row: (row.status == "failed", *rank(row.best, mode)))
     return Comparison(folder, keys, by, mode, rows)
 
 
@@ -202,7 +203,7 @@ def _order(
     by: str | None, mode: str | None, configs: Sequence[Mapping], names: Sequence[str]
 ) -> tuple[str | None, str]:
     """Settles the metric that orders the runs, and whether it is better low or high."""
-    if mode not in (None, "min", "max"):
+    if mode not in (None, *MODES):
         raise ValueError(f"mode: {mode!r} is neither min nor max")
     followed = {
         f"validation/{config['loop.best']}": config["loop.mode"]
@@ -234,8 +235,8 @@ def _row(
     place: str, story: Mapping, settings: dict, curves: dict[str, Curve], by: str | None, mode: str
 ) -> Row:
     curve = [] if by is None else curves.get(by, [])
-    made = [point for point in curve if point[0] and math.isfinite(point[1])]  # step 0 is a warm start's
-    step, best = min(made, key=lambda point: _rank(point[1], mode), default=(None, None))
+    made = [point for point in curve if point[0]]  # at step 0 a warm start was evaluated
+    step, best = best_of(made, mode) or (None, None)
     last = max((each[-1][0] for each in curves.values()), default=0)
     return Row(
         place=place,
@@ -248,10 +249,6 @@ def _row(
         error=story["error"] and " ".join(story["error"].split()),
         curves=curves,
     )
-
-
-def _rank(value: float | None, mode: str) -> tuple[bool, float]:
-    return value is None, 0 if value is None else value if mode == "min" else -value
 
 
 def _spread(values: Iterable[float | None]) -> Spread | None:

@@ -1,31 +1,21 @@
 """One run from its configuration: prepared before anything is written, then trained in a directory."""
 
-import functools
-import hashlib
-import json
 import logging
-import math
-import os
-import platform
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-from runner import figures
+from runner import figures, provenance
+from runner.best import best_of
 from runner.build import build, bytes_of, refuse_beyond_memory
 from runner.checkpoints import Checkpoints, Unreadable
 from runner.directory import Directory, leaves
 from runner.lock import Lock
 from runner.signals import Stopped
-from runner.stretch import Keys, Program
 from runner.trust import trusting
 from runner.warm_start import WarmStart
 from runner.writers import JsonLines, Pictures, Progress, TensorBoard, Writer, parameter_table
@@ -48,21 +38,20 @@ class Training:
         self.config = config
         self.parts = build(config, known)
         scenario, dataset, loop, evaluator = self.parts
-        self.key = jax.random.key(config["seed"])
-        program = Program(scenario, dataset.train, Keys.of(self.key), loop.devices)
-        self.template = program.template()
-        refuse_beyond_memory(self.template)
-        loop.refuse_unknown_best(evaluator.names(scenario, self.template, dataset.validation))
+        self.prepared = loop.prepare(
+            scenario, dataset, key=jax.random.key(config["seed"]), evaluator=evaluator
+        )
+        refuse_beyond_memory(self.prepared.template)
         self.warm_start = None
         if config["init_from"] is not None:
             with trusting(config):
                 self.warm_start = WarmStart(config["init_from"], config["init_step"], config["init_names"])
-            self.warm_start.refuse_misfit(self.template)
+            self.warm_start.refuse_misfit(self.prepared.template)
 
     @property
     def memory(self) -> int:
         """The bytes that the run takes at least: its state, as much twice again to change and to save it, its data."""
-        return 3 * bytes_of(self.template) + bytes_of(tuple(self.parts.dataset))
+        return 3 * bytes_of(self.prepared.template) + bytes_of(tuple(self.parts.dataset))
 
     def refuse_directory(self, path: str | Path) -> None:
         """Raises Occupied where the directory cannot be this run's; writes nothing."""
@@ -127,7 +116,7 @@ class Training:
         progress: Callable[..., Writer],
         stop: Callable[[], bool] | None,
     ) -> float | None:
-        scenario, dataset, loop, evaluator = self.parts
+        scenario, dataset, loop, _ = self.parts
         rows = dataset.train.size
         tensorboard = TensorBoard(directory.path, start, dict(leaves(self.config)))
         writers = [
@@ -137,11 +126,8 @@ class Training:
             progress(loop.steps, start, rows and rows / dataset.train.batch_size),
         ]
         try:
-            loop.run(
-                scenario,
-                dataset,
-                key=self.key,
-                evaluator=evaluator,
+            loop.train(
+                self.prepared,
                 checkpoints=checkpoints,
                 writers=writers,
                 warm_start=self.warm_start,
@@ -169,18 +155,12 @@ class Training:
             self.config["seed"],
             path,
         )
-        log.info("%s", parameter_table(self.template))
+        log.info("%s", parameter_table(self.prepared.template))
 
     def _story(self) -> dict:
         return {
             "seed": self.config["seed"],
-            "command": sys.argv,
-            "device": f"{jax.devices()[0].platform} ({jax.devices()[0].device_kind}), {jax.device_count()} in sight",
-            "processors": _processors(),
-            "versions": _versions(),
-            "git": _commit(),
-            "spec": self.parts.dataset.spec.to_json(),
-            "data": _digest(self.parts.dataset),
+            **provenance.of(self.parts.dataset),
             "init_from": self.warm_start and self.warm_start.story,
             "weights": getattr(self.parts.scenario, "weights", "raw"),
             "step": None,
@@ -202,51 +182,19 @@ def _start(story: Mapping, checkpoints: Checkpoints) -> int:
 def _best(records: list[dict], loop: Any) -> dict:
     if loop.best is None:
         return {"metric": None, "value": None, "step": None}
-    metric, sign = f"validation/{loop.best}", 1 if loop.mode == "max" else -1
-    made = [row for row in records if row["step"]]  # what a warm start was judged by is another run's
-    judged = [row for row in made if isinstance(row.get(metric), float) and math.isfinite(row[metric])]
-    best = max(judged, key=lambda row: sign * row[metric], default={})
-    return {"metric": metric, "value": best.get(metric), "step": best.get("step")}
+    metric = f"validation/{loop.best}"
+    made = [
+        row for row in records if row["step"]
+    ]  # at step 0 a warm start was evaluated: another run's values
+    values = [(row["step"], row[metric]) for row in made if isinstance(row.get(metric), float)]
+    step, value = best_of(values, loop.mode) or (None, None)
+    return {"metric": metric, "value": value, "step": step}
 
 
 def _told(best: Mapping) -> str:
     return (
         "" if best["value"] is None else f", best {best['metric']} {best['value']:.4g} at step {best['step']}"
     )
-
-
-def _digest(dataset: Any) -> str:
-    """Digests what a dataset says of itself and all its rows; those of streams count as nothing."""
-    digest = hashlib.sha256(json.dumps(dataset.spec.to_json()).encode())
-    for leaf in jax.tree.leaves(tuple(dataset)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
-
-
-def _processors() -> int:
-    """Counts the processors that XLA computes on: as NPROC says, else those that this process may use."""
-    asked = os.environ.get("NPROC", "")
-    if asked.isdigit():
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    packages = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-@functools.cache
-def _commit() -> str | None:
-    """Gives the git commit of the working directory, with a plus where there are changes, or None."""
-    ask = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10)
-    try:
-        head = ask("rev-parse", "HEAD")
-        changed = ask("status", "--porcelain", "--untracked-files=no").stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return head.stdout.strip() + ("+" if changed else "") if head.returncode == 0 else None
 
 
 @contextmanager

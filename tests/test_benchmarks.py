@@ -39,7 +39,7 @@ def test_the_command_trains_nets_of_the_size_of_those_written_by_hand(work, spee
     )
     images = tmp_path / "images.npz"
     np.savez(images, x=np.zeros((200, *shape[1:]), np.float32), y=np.arange(200) % 10)
-    state = Training(compose(speed.WORKS[work].command(images))).template
+    state = Training(compose(speed.WORKS[work].command(images))).prepared.template
     nets = (state.generator, state.discriminator) if work == "W2" else (state.net,)
     assert size([net.params for net in nets]) == haiku_parts.count(work, carry)
 
