@@ -66,7 +66,7 @@ def _trained(config: dict, live: Callable, *chance: random.Random) -> tuple[str,
     """Gives the digest of a run's last state, and its record."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         live(config, Path(name), *chance)
-        template = Training(config).template
+        template = Training(config).prepared.template
         found = Checkpoints(Path(name) / "checkpoints").restore(template, LAST)
         assert found is not None
         return digest(found[1]), (Path(name) / "metrics.jsonl").read_bytes()

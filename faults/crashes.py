@@ -66,7 +66,7 @@ def _kept(directory: Path) -> bool:
         return True  # it had not begun
     run = open_run(directory)
     try:
-        return (run.checkpoints.newest() or 0) >= (run.story["saved"] or 0)
+        return (run.checkpoints.newest() or 0) >= (run.info.saved or 0)
     except Unreadable:
         return False
 
@@ -86,7 +86,7 @@ def _begin(scenario: str, directory: Path) -> subprocess.Popen:
 def _compare(whole: Path, tried: Path) -> str:
     try:
         one, two = open_run(whole), open_run(tried)
-        if two.story["status"] != "finished" or two.checkpoints.newest() != LAST:
+        if two.info.status != "finished" or two.checkpoints.newest() != LAST:
             return "lost"
         same = digest(one.state(LAST)) == digest(two.state(LAST))
     except ValueError:

@@ -90,8 +90,8 @@ def _begin(folder: Path, number: int, place: Place) -> None:
 def _other_version(folder: Path) -> tuple[Path, list[str]]:
     """Makes of the first run one that another jaxlib began, and gives what is to be told of it."""
     older = Directory(shutil.copytree(folder / "begun-0", folder / "versions"))
-    versions = older.story["versions"]
-    older.tell(versions=versions | {"jaxlib": "0.0.0"})
+    versions = older.info.versions
+    older.update_info(versions=versions | {"jaxlib": "0.0.0"})
     return older.path, [f"versions.jaxlib: 0.0.0 there, {versions['jaxlib']} now: bits will differ"]
 
 
@@ -124,10 +124,10 @@ def _told(begun: Place, now: Place) -> list[str]:
 def _outcome(resumed: Path, whole: Path, changes: list[str]) -> str:
     """Judges a run that went on, by what it tells of itself, its log and its bits."""
     one, two = open_run(whole), open_run(resumed)
-    if two.story["status"] != "finished" or two.checkpoints.newest() != 8:
+    if two.info.status != "finished" or two.checkpoints.newest() != 8:
         return "lost"
     log = (resumed / "runner.log").read_text()
     told = [line.partition("WARNING runner: ")[2] for line in log.splitlines() if "WARNING" in line]
-    recorded = two.story["changes"] == [f"from step 4: {change}" for change in changes]
+    recorded = two.info.changes == [f"from step 4: {change}" for change in changes]
     same = bool(changes) or digest(one.state(8)) == digest(two.state(8))
     return "survived" if told == changes and recorded and same else "silent"

@@ -71,7 +71,7 @@ def readers(saves: int = 50, seed: int = 0) -> Iterator[Tally]:
 def _write(path: Path, saves: int, seed: int, begun: Any) -> None:
     directory, chance, run = Directory(path), np.random.default_rng(seed), open_run(path)
     template, writers = run.state(), (JsonLines(path, 1, "raw"), TensorBoard(path, 1, {}))
-    tell = lambda step: directory.tell(saved=step)
+    tell = lambda step: directory.update_info(saved=step)
     begun.set()
     with contextlib.closing(Checkpoints(path / "checkpoints", told=tell)) as checkpoints:
         for step in range(2, saves + 2):
@@ -127,7 +127,7 @@ def _opened(path: Path) -> None:
     run = open_run(path)
     _refuse([row["step"] for row in run.records] != [*range(1, len(run.records) + 1)])
     _refuse(any(row["loss"] != row["step"] for row in run.records[1:]))
-    _refuse("spec" not in run.story)
+    _refuse(run.info.spec is None)
     with contextlib.suppress(Misfit):
         run.state()
 

@@ -29,7 +29,7 @@ FREE = {  # and what an optimizer without a schedule does not read
     *["loop.save_every", "loop.patience"],
 }
 SCHEDULED = {"diffusion", "language_model", "ppo"}
-STORY = {"versions": {}, "device": "cpu", "processors": 1, "data": "as it was"}
+ORIGIN = {"versions": {}, "device": "cpu", "processors": 1, "data": "as it was"}
 ROWS = 40
 LIVES = ["steps=2"], ["steps=4"], ["steps=4", "allow=[data]"]
 
@@ -47,7 +47,7 @@ def settings(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
     with tempfile.TemporaryDirectory() as folder, _without(weak):
         for name, words in COMMANDS.items():
             config, run = compose(words), Directory(Path(folder) / name)
-            run.begin(config, STORY)
+            run.begin(config, **ORIGIN)
             for key, old in list(leaves(config))[seed % every :: every]:
                 new = _other(old, chance)
                 changed, what = _changed(config, key, new), f"{name}: {key} {old!r} -> {new!r}, {seed=}"
@@ -134,7 +134,7 @@ def _when_allowed(run: Directory, config: Mapping, changed: dict, key: str, told
     changed["allow"] = [key]
     if _refusal(run, changed):
         return "lost"
-    return "survived" if run.refuse_other_data(STORY, changed) == [f"{told} (allowed)"] else "silent"
+    return "survived" if run.refuse_other_data(ORIGIN, changed) == [f"{told} (allowed)"] else "silent"
 
 
 def _changes(x: np.ndarray, y: np.ndarray, bits: int, chance: random.Random) -> Iterator[tuple[str, tuple]]:
@@ -172,11 +172,11 @@ def _train(config: Mapping, place: Path) -> None:
 
 
 def _going_on(config: Mapping, place: Path) -> str:
-    before = Directory(place).story
+    before = Directory(place).info
     try:
         _train(config, place)
     except Occupied as error:
-        whole = "its data were others" in str(error) and Directory(place).story == before
+        whole = "its data were others" in str(error) and Directory(place).info == before
         return "survived" if whole and not config["allow"] else "lost"
-    told = "data: " in str(Directory(place).story["changes"])
+    told = "data: " in str(Directory(place).info.changes)
     return "survived" if told and config["allow"] else "silent"

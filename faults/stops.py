@@ -134,7 +134,7 @@ def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
     if trial.count > 1 and not (directory / "config.yaml").is_file():
         return  # it had not begun
     opened = open_run(directory)
-    saved = opened.story["saved"]
+    saved = opened.info.saved
     try:
         newest = opened.checkpoints.newest()
         for step in opened.checkpoints.steps:
@@ -160,7 +160,7 @@ def _judge_bits(whole: Path, tried: Path) -> None:
     from runner import open_run
 
     one, two = open_run(whole), open_run(tried)
-    _expect(two.story["status"] == "finished", "lost", f"its status is {two.story['status']}")
+    _expect(two.info.status == "finished", "lost", f"its status is {two.info.status}")
     _expect(digest(one.state()) == digest(two.state()), "silent", "its bits are others")
     records = [(run.path / "metrics.jsonl").read_bytes() for run in (one, two)]
     _expect(records[0] == records[1], "silent", "its records are others")

@@ -1,6 +1,6 @@
-"""What a run directory holds beside its checkpoints, records and pictures: its configuration and its story."""
+"""The configuration and the run information in a run directory, and whether a run may use it."""
 
-import json
+import dataclasses
 import logging
 import os
 import shlex
@@ -15,11 +15,13 @@ import yaml
 
 from runner import lock
 from runner.files import replace
+from runner.run_info import NAME as RUN_INFO
+from runner.run_info import RunInfo, read_record
 from runner.signals import Stopped
 from runner.trust import read_plain, refuse_code, refuse_links
 
 log = logging.getLogger()
-_telling = threading.Lock()  # the thread that saves tells, too
+_updating = threading.Lock()  # the thread that saves updates it, too
 
 FREE = {
     "steps",
@@ -32,7 +34,7 @@ FREE = {
     "loop.save_every",
     "loop.patience",
 }
-BEGUN = {lock.NAME, "run.json", ".run.json.tmp", ".config.yaml.tmp"}  # all that a run killed at once leaves
+BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}  # all that a run killed at once leaves
 SHOWN = 8  # settings that are told where a run is refused
 HORIZON = "horizon"  # of an optimizer: the steps that its schedule spans
 
@@ -62,22 +64,16 @@ class Directory:
         return read_plain(self.path / "config.yaml")
 
     @property
-    def story(self) -> dict:
-        """The run's own account of itself: status, versions, device, data, how it ended."""
-        path = self.path / "run.json"
-        if not path.is_file():
-            raise ValueError(f"{path}: there is no such file; it is written where a run begins")
-        story = _record(path.read_bytes(), path)
-        if "status" not in story:
-            raise ValueError(f"{path}: does not tell how the run stands (it has no status); restore a copy")
-        return story
+    def info(self) -> RunInfo:
+        """What is known about the run: status, versions, device, data, how it ended."""
+        return RunInfo.read(self.path)
 
     @property
     def records(self) -> list[dict]:
         """The rows of `metrics.jsonl`; a last one that is being written, or was when the run was killed, is left."""
         path = self.path / "metrics.jsonl"
         whole = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
-        return [_record(line, f"{path}: line {number}") for number, line in enumerate(whole, 1)]
+        return [read_record(line, f"{path}: line {number}") for number, line in enumerate(whole, 1)]
 
     def vetted(self, trust_code: bool = False) -> dict:
         """Gives the configuration, to build from.
@@ -131,8 +127,12 @@ class Directory:
                 " take another hydra.run.dir, or let it go on with them: allow=[KEY,...]"
             )
 
-    def refuse_other_data(self, story: Mapping, config: Mapping) -> list[str]:
-        """Refuses to go on with other data.
+    def refuse_other_data(self, now: Mapping, config: Mapping) -> list[str]:
+        """Checks that the data are those that the run began with.
+
+        Args:
+            now: the fields of `provenance.of` for the data as they are now.
+            config: of the run.
 
         Returns:
             What else is not as it was, and so may change the bits of the run, or was allowed to change.
@@ -140,15 +140,15 @@ class Directory:
         Raises:
             Occupied: the digest of the data is another, and `allow` does not name it.
         """
-        before, allowed = self.story, config["allow"] or ()
-        if before["data"] != story["data"] and "data" not in allowed:
+        before, allowed = self.info, config["allow"] or ()
+        if before.data != now["data"] and "data" not in allowed:
             raise Occupied(
-                f"run directory {self.path}: its data were others (digest {before['data'][:8]} there,"
-                f" {story['data'][:8]} now); bring them back, or go on with these: allow=[data]"
+                f"run directory {self.path}: its data were others (digest {(before.data or 'none')[:8]} there,"
+                f" {now['data'][:8]} now); bring them back, or go on with these: allow=[data]"
             )
         changes = [f"{told} (allowed)" for _, told in differences(self.config, config)]
         for key in ("versions", "device", "processors", "data"):
-            old, new = dict(leaves(before.get(key), key)), dict(leaves(story[key], key))
+            old, new = dict(leaves(getattr(before, key), key)), dict(leaves(now[key], key))
             changes += [
                 f"{name}: {old.get(name)} there, {new[name]} now: bits will differ"
                 for name in new
@@ -156,45 +156,50 @@ class Directory:
             ]
         return changes
 
-    def begin(self, config: Mapping, story: Mapping) -> None:
-        """Makes the directory and writes down what is about to run."""
+    def begin(self, config: Mapping, **fields: Any) -> None:
+        """Creates the directory, and writes the configuration and the run information of a run that starts.
+
+        Args:
+            config: resolved and checked.
+            fields: of `RunInfo`.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(error.errno, f"run directory: {error.strerror}", str(self.path)) from error
         plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # it was for this once
         goes_on = shlex.join(["runner", "resume", str(self.path)])
-        self.tell(
-            **story, status="running", started=now(), ended=None, error=None, bad_step=None, goes_on=goes_on
+        self.update_info(
+            **fields, status="running", started=utc(), ended=None, error=None, bad_step=None, goes_on=goes_on
         )
         replace(self.path / "config.yaml", plain.encode())  # last, for it makes the directory a run
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Writes down how the run ended, whatever happened."""
+    def recording_the_end(self) -> Iterator[None]:
+        """Records in the run information how the run ended, whatever happened."""
         try:
             yield
-            self.tell(status="finished", ended=now())
+            self.update_info(status="finished", ended=utc())
         except BaseException as error:
             status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt | SystemExit) else "failed"
-            told = f"{type(error).__name__}: {error}"
-            self.tell(status=status, ended=now(), error=told, bad_step=getattr(error, "step", None))
+            message = f"{type(error).__name__}: {error}"
+            self.update_info(status=status, ended=utc(), error=message, bad_step=getattr(error, "step", None))
             if status == "failed":
                 log.error("ended by", exc_info=True)  # for runner.log; the terminal gets one line
             raise
 
-    def tell(self, **news: Any) -> None:
-        """Adds to the run's story."""
-        path = self.path / "run.json"
-        with _telling:
-            story = self.story if path.is_file() else {}
-            replace(path, (json.dumps(story | news, indent=2) + "\n").encode())
+    def update_info(self, **fields: Any) -> None:
+        """Changes fields of the run information, in one atomic write."""
+        with _updating:
+            known = (self.path / RUN_INFO).is_file()
+            info = dataclasses.replace(self.info, **fields) if known else RunInfo(**fields)
+            replace(self.path / RUN_INFO, info.to_json())
 
 
 def below(folder: str | Path) -> Iterator[Path]:
     """Finds the run directories below a folder; what their writers delete meanwhile is passed over."""
     for path, _, files in os.walk(folder):
-        if {"config.yaml", "run.json"} <= {*files}:
+        if {"config.yaml", RUN_INFO} <= {*files}:
             yield Path(path)
 
 
@@ -233,16 +238,6 @@ def _some(changes: list[str]) -> str:
     return "; ".join(changes[:SHOWN]) + more
 
 
-def _record(text: bytes, place: Any) -> dict:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{place}: is torn or no JSON ({error}); repair it or restore a copy") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{place}: is no record of names and values; repair it or restore a copy")
-    return found
-
-
-def now() -> str:
-    """Gives the time, in UTC, to the second."""
+def utc() -> str:
+    """Returns the time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

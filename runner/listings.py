@@ -1,8 +1,10 @@
 """What the command line tells of runs and parts."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,17 +20,17 @@ def status(run: str) -> None:
 
     directory = Directory(run)
     directory.refuse_no_run()
-    story = directory.story
-    died = story["status"] == "running" and not lock.is_held(directory.path)
+    info = directory.info
+    died = info.status == "running" and not lock.is_held(directory.path)
     rows = {
-        "status": "killed" if died else story["status"],
-        "last saved step": story.get("saved"),
+        "status": "killed" if died else info.status,
+        "last saved step": info.saved,
         "of": directory.config["steps"],
-        "why it ended": story["error"],
-        "first step that was not finite": story["bad_step"],
+        "why it ended": info.error,
+        "first step that was not finite": info.bad_step,
     }
-    if story["status"] != "finished":
-        rows["goes on by"] = story["goes_on"]
+    if info.status != "finished":
+        rows["goes on by"] = info.goes_on
     for key, value in rows.items():
         if value is not None:
             console.print(f"{key}: {value}", markup=False, highlight=False)
@@ -60,17 +62,17 @@ def ls(folder: str = ".") -> None:
     rows = []
     for path in sorted(below(folder)):
         run = Directory(path)
-        story, config = run.story, run.config
+        info, config = run.info, run.config
         scenario, data = (config[part]["_target_"].rpartition(".")[2] for part in ("scenario", "dataset"))
         rows.append(
             (
                 str(path),
-                story["status"],
+                info.status,
                 scenario,
                 data,
-                str(story["seed"]),
-                _step(story, config),
-                _best(story),
+                str(info.seed),
+                _step(info, config),
+                _best(info),
             )
         )
     table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), rows)
@@ -82,8 +84,8 @@ def show(run: str) -> None:
 
     directory = Directory(run)
     directory.refuse_no_run()
-    story, records = directory.story, directory.records
-    table("run", ("is", "value"), _rows({key: value for key, value in story.items() if key != "spec"}))
+    info, records = dataclasses.asdict(directory.info), directory.records
+    table("run", ("is", "value"), _rows({key: value for key, value in info.items() if key != "spec"}))
     last = {name: value for row in records for name, value in row.items()}
     table("last record of each metric", ("metric", "value"), _rows(last))
     table("configuration", ("key", "value"), _rows(dict(leaves(directory.config))))
@@ -99,7 +101,7 @@ def diff(run: str, other: str) -> None:
     views = {
         "configuration": [dict(leaves(each.config)) for each in runs],
         "run": [
-            dict(leaves({key: each.story[key] for key in ("versions", "git", "device", "data")}))
+            dict(leaves({key: getattr(each.info, key) for key in ("versions", "git", "device", "data")}))
             for each in runs
         ],
         "last metrics": [
@@ -139,12 +141,12 @@ def _rows(values: Mapping) -> list[tuple[str, str]]:
     ]
 
 
-def _step(story: Mapping, config: Mapping) -> str:
-    return f"{'?' if story['step'] is None else story['step']}/{config['steps']}"
+def _step(info: Any, config: Mapping) -> str:
+    return f"{'?' if info.step is None else info.step}/{config['steps']}"
 
 
-def _best(story: Mapping) -> str:
-    best = story["best"]
+def _best(info: Any) -> str:
+    best = info.best
     return (
         "" if best["value"] is None else f"{best['metric'].removeprefix('validation/')} {best['value']:.4g}"
     )

@@ -34,7 +34,7 @@ def replay(config: dict, path: str | Path) -> list[str]:
         ValueError: the run tells of no such step.
     """
     directory = Directory(path)
-    bad = directory.story.get("bad_step")
+    bad = directory.info.bad_step
     if bad is None:
         raise ValueError(
             f"{directory.path}: ended at no step that was not finite; there is nothing to replay"

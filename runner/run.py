@@ -74,7 +74,7 @@ class Run:
     Attributes:
         path: of the directory.
         config: as it was resolved.
-        story: status, versions, device, data, how it ended.
+        info: status, versions, device, data, how it ended.
         records: the rows of its record.
         spec: what its data said of itself (statistics aside, which are in the state).
     """
@@ -82,7 +82,7 @@ class Run:
     def __init__(self, path: str | Path, trust_code: bool = False):
         release_programs()
         directory, config = Directory(path), Directory(path).vetted(trust_code)
-        self.path, self.config, self.story = directory.path, check(config, set(config)), directory.story
+        self.path, self.config, self.info = directory.path, check(config, set(config)), directory.info
         if self.config["seeds"] is not None:
             first = self.path / "members" / "0"
             raise ValueError(
@@ -187,11 +187,11 @@ class Run:
 
 def _spec(directory: Directory) -> Spec:
     try:
-        return Spec.from_json(directory.story["spec"])
+        return Spec.from_json(directory.info.spec or {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ValueError(
-            f"{directory.path / 'run.json'}: does not tell of the run's data ({what})"
+            f"{directory.path / 'run.json'}: does not describe the run's data ({what})"
         ) from error
 
 

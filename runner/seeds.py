@@ -63,12 +63,11 @@ class Seeds:
         """
         own = Directory(directory)
         own.claim(self.config)
-        best = {"metric": None, "value": None, "step": None}
         places = [own.path / "members" / str(number) for number in range(len(self._seeds))]
         build = lambda number: Prepared(self._member(number) if number else self._first, places[number])
         with Lock(own.path):
-            own.begin(self.config, {"seed": self.config["seed"], "step": None, "best": best})
-            with own.telling():
+            own.begin(self.config, seed=self.config["seed"], step=None)
+            with own.recording_the_end():
                 outcomes = run_members([f"seed={seed}" for seed in self._seeds], build)
                 return self._conclude(own, places, outcomes)
 
@@ -86,7 +85,7 @@ class Seeds:
                 writer.write(record["step"], metrics, draw if record is records[-1] else {})
             writer.close()
         last = records[-1] if records else {"step": 0}
-        own.tell(step=last["step"])
+        own.update_info(step=last["step"])
         log.info("%d of %d seeds finished at step %d", len(finished), len(outcomes), last["step"])
         for name in dict.fromkeys(key.rpartition("/")[0] for key in last if key != "step"):
             numbers = [last[f"{name}/{of}"] for of in ("mean", "std", "min", "max")]

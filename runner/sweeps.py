@@ -178,7 +178,7 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
     for run, config, own in zip(runs, configs, curves, strict=True):
         place = str(run.path.relative_to(folder.absolute()))
         settings = {key: config[key] for key in keys if key in config}
-        rows.append(_row(place, run.story, settings, own, by, mode))
+        rows.append(_row(place, run.info, settings, own, by, mode))
     rows.sort(key=lambda row: (row.status == "failed", *rank(row.best, mode)))
     return Comparison(folder, keys, by, mode, rows)
 
@@ -231,9 +231,7 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key in found if not ("steps" in found and follows(key))]
 
 
-def _row(
-    place: str, story: Mapping, settings: dict, curves: dict[str, Curve], by: str | None, mode: str
-) -> Row:
+def _row(place: str, info: Any, settings: dict, curves: dict[str, Curve], by: str | None, mode: str) -> Row:
     curve = [] if by is None else curves.get(by, [])
     made = [point for point in curve if point[0]]  # at step 0 a warm start was evaluated
     step, best = best_of(made, mode) or (None, None)
@@ -241,12 +239,12 @@ def _row(
     return Row(
         place=place,
         settings=settings,
-        status=story["status"],
-        step=story.get("step") or last,
+        status=info.status,
+        step=info.step or last,
         best=best,
         best_step=step,
         last=curve[-1][1] if curve else None,
-        error=story["error"] and " ".join(story["error"].split()),
+        error=info.error and " ".join(info.error.split()),
         curves=curves,
     )
 

@@ -15,12 +15,14 @@ from runner.build import build, bytes_of, refuse_beyond_memory
 from runner.checkpoints import Checkpoints, Unreadable
 from runner.directory import Directory, leaves
 from runner.lock import Lock
+from runner.run_info import NO_BEST, RunInfo
 from runner.signals import Stopped
 from runner.trust import trusting
 from runner.warm_start import WarmStart
 from runner.writers import JsonLines, Pictures, Progress, TensorBoard, Writer, parameter_table
 
 log = logging.getLogger("runner")
+NOT_ENDED = {"step": None, "best": NO_BEST, "stopped_early": False}
 
 
 class Training:
@@ -82,22 +84,29 @@ class Training:
         """
         own = Directory(directory)
         own.claim(self.config)
-        told = lambda step: own.tell(saved=step)
+        saved = lambda step: own.update_info(saved=step)
         with (
             Lock(own.path),
-            closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode, told)) as checkpoints,
+            closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode, saved)) as checkpoints,
         ):
-            before = own.story if own.is_run else {}
-            start, story = _start(before, checkpoints), self._story()
+            before = own.info if own.is_run else None
+            start, origin = _start(before, checkpoints), provenance.of(self.parts.dataset)
             if before and self._has_ended(before, start):
                 log.info("already finished at step %d: %s", start, own.path)
-                return before["best"]["value"]
-            changes = own.refuse_other_data(story, self.config) if before else []
+                return before.best["value"]
+            changes = own.refuse_other_data(origin, self.config) if before else []
             news = [f"from step {start}: {change}" for change in changes]
             own.begin(
-                self.config, story | {"saved": start or None, "changes": before.get("changes", []) + news}
+                self.config,
+                **origin,
+                seed=self.config["seed"],
+                init_from=self.warm_start and self.warm_start.description,
+                weights=getattr(self.parts.scenario, "weights", "raw"),
+                saved=start or None,
+                changes=(before.changes if before else []) + news,
+                **NOT_ENDED,
             )
-            with _logging_to(own.path / "runner.log"), own.telling():
+            with _logging_to(own.path / "runner.log"), own.recording_the_end():
                 for change in changes:
                     log.warning("%s", change)
                 self._announce(own.path, start)
@@ -105,8 +114,8 @@ class Training:
                     raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
 
-    def _has_ended(self, story: Mapping, start: int) -> bool:
-        return story["status"] == "finished" and (start >= self.parts.loop.steps or story["stopped_early"])
+    def _has_ended(self, info: RunInfo, start: int) -> bool:
+        return info.status == "finished" and (start >= self.parts.loop.steps or info.stopped_early)
 
     def _train(
         self,
@@ -141,7 +150,7 @@ class Training:
             for writer in writers:
                 writer.close()
         best = _best(directory.records, loop)
-        directory.tell(step=last, best=best, stopped_early=last < loop.steps)
+        directory.update_info(step=last, best=best, stopped_early=last < loop.steps)
         log.info("finished at step %d%s: %s", last, _told(best), directory.path)
         return best["value"]
 
@@ -157,21 +166,10 @@ class Training:
         )
         log.info("%s", parameter_table(self.prepared.template))
 
-    def _story(self) -> dict:
-        return {
-            "seed": self.config["seed"],
-            **provenance.of(self.parts.dataset),
-            "init_from": self.warm_start and self.warm_start.story,
-            "weights": getattr(self.parts.scenario, "weights", "raw"),
-            "step": None,
-            "best": {"metric": None, "value": None, "step": None},
-            "stopped_early": False,
-        }
 
-
-def _start(story: Mapping, checkpoints: Checkpoints) -> int:
+def _start(info: RunInfo | None, checkpoints: Checkpoints) -> int:
     """Gives the newest whole step, or 0; a newer one that was told as saved, and is gone, is told."""
-    start, saved = checkpoints.newest() or 0, story.get("saved") or 0
+    start, saved = checkpoints.newest() or 0, (info and info.saved) or 0
     if start < saved and not (gone := checkpoints.directory / str(saved)).exists():
         if not start:
             raise Unreadable(f"{gone}: was saved, and is gone; bring it back, or take another run directory")
@@ -181,7 +179,7 @@ def _start(story: Mapping, checkpoints: Checkpoints) -> int:
 
 def _best(records: list[dict], loop: Any) -> dict:
     if loop.best is None:
-        return {"metric": None, "value": None, "step": None}
+        return NO_BEST
     metric = f"validation/{loop.best}"
     made = [
         row for row in records if row["step"]

@@ -49,7 +49,7 @@ def evaluate(run: str, split: str = "validation", step: int | None = None, trust
     path = opened.path / "evaluations" / f"{step}.json"
     path.parent.mkdir(exist_ok=True)
     known = json.loads(path.read_text()) if path.is_file() else {"step": step}
-    judged = {"weights": opened.story["weights"], split: metrics}
+    judged = {"weights": opened.info.weights, split: metrics}
     path.write_text(json.dumps(known | judged, indent=2) + "\n")
     for name, draw in figures.items():
         draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
@@ -89,7 +89,7 @@ def sample(
         console.print("\n\n".join(texts[:SHOWN]), markup=False, highlight=False)
     for draw in figures.samples(x).values():
         draw().savefig(path.with_suffix(".png"))
-    judged = opened.story["weights"]
+    judged = opened.info.weights
     console.print(
         f"{n} samples of shape {list(x.shape[1:])} by the {judged} weights of step {step}, written to {path}"
     )
@@ -145,8 +145,8 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
 
     directory = Directory(run)
     directory.refuse_no_run()
-    if "seeds" in directory.story:  # its members have the checkpoints
-        at, drawn = directory.story["step"], {"spread": lambda: drawing.spread(directory.records)}
+    if directory.config.get("seeds") is not None:  # its members have the checkpoints
+        at, drawn = directory.info.step, {"spread": lambda: drawing.spread(directory.records)}
     else:
         opened = open_run(run, trust_code)
         at = opened.step(step)

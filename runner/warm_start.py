@@ -34,8 +34,8 @@ class WarmStart:
         self.values = named_leaves(donor.state(self.step))
 
     @property
-    def story(self) -> dict[str, Any]:
-        """What a run's own account says of it."""
+    def description(self) -> dict[str, Any]:
+        """What the run information says about it."""
         return {"run": self.run, "step": self.step, "names": self.names}
 
     def refuse_misfit(self, template: Any) -> None:

@@ -34,9 +34,9 @@ def equal(one, two) -> bool:
 def test_a_run_leaves_all_that_a_run_directory_holds(runs, scenario):
     path = runs / scenario
     assert LEFT | {"runner.log"} <= {file.name for file in path.iterdir()}
-    story = json.loads((path / "run.json").read_text())
-    assert (story["status"], story["step"], story["seed"]) == ("finished", 9, 0)
-    assert story["best"]["value"] is not None
+    info = json.loads((path / "run.json").read_text())
+    assert (info["status"], info["step"], info["seed"]) == ("finished", 9, 0)
+    assert info["best"]["value"] is not None
     drawn = {file.stem.rpartition("-")[2] for file in (path / "figures").rglob("*.png")}
     assert drawn == {"curves"} | FIGURES[scenario]
     steps = [row["step"] for row in open_run(path).records]
@@ -156,7 +156,7 @@ def test_a_job_that_fails_is_told_at_once_and_the_others_run(capsys):
         main(["-m", *words, "dataset.batch_size=1000,8", "hydra.sweep.dir=sweep"])
     assert stopped.value.code == 2
     assert "#0 dataset.batch_size=1000  dataset.batch_size: 1000 rows" in capsys.readouterr().out
-    assert open_run("sweep/1").story["status"] == "finished"
+    assert open_run("sweep/1").info.status == "finished"
 
 
 def test_the_job_returns_its_best_metric_which_a_sweeper_optimises(tmp_path):
@@ -241,10 +241,10 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_to_the_same_bits(tmp_path,
     _, told = process.communicate(timeout=60)
     assert process.returncode == code
     assert told.startswith("error: stopped at step ")
-    story = json.loads(Path("run/run.json").read_text())
-    assert story["status"] == "stopped"
+    info = json.loads(Path("run/run.json").read_text())
+    assert info["status"] == "stopped"
     stopped = int(told.split()[4].rstrip(";"))
-    assert story["saved"] == open_run("run").checkpoints.newest() == stopped
+    assert info["saved"] == open_run("run").checkpoints.newest() == stopped
     main(["resume", "run", f"steps={stopped + 10}"])
     main([*words[:-1], f"steps={stopped + 10}", "hydra.run.dir=alone"])
     assert equal(open_run("run").state(stopped + 10), open_run("alone").state(stopped + 10))

@@ -99,29 +99,29 @@ TEXTS = {
     "another document": ("---\nseed: 1", "expected a single document"),
     "other bytes": ("more: \udcff", "can't decode byte 0xff"),
 }
-STORIES = {
-    "half": ('{"seed": 0, "spec": {', "run.json: is torn or no JSON"),
-    "nothing": ("", "run.json: is torn or no JSON"),
-    "a list": ("[]", "run.json: is no record"),
-    "depth": ("[" * 99_999, "run.json: is torn or no JSON"),
-    "no status": ("{}", "run.json: does not tell how the run stands"),
-    "no spec": ('{"status": "finished"}', "run.json: does not tell of the run's data (KeyError: 'spec')"),
+INFOS = {
+    "half": ('{"seed": 0, "spec": {', "run.json: is damaged or no JSON"),
+    "nothing": ("", "run.json: is damaged or no JSON"),
+    "a list": ("[]", "run.json: is no JSON object"),
+    "depth": ("[" * 99_999, "run.json: is damaged or no JSON"),
+    "no status": ("{}", "run.json: has no status"),
+    "no spec": ('{"status": "finished"}', "run.json: does not describe the run's data (KeyError"),
     "another spec": (
         '{"status": "finished", "spec": {"columns": [], "features": 3}}',
-        "run.json: does not tell",
+        "run.json: does not describe",
     ),
 }
 LINKS = {"metrics.jsonl": "evil.py", "samples": ".", "checkpoints": "honest/checkpoints"}
 WORDS = {
     **{f"set {name}": words for name, (_, *words) in SETTINGS.items()},
     **{f"text {name}": words for name, (_, *words) in TEXTS.items()},
-    **{f"story {name}": words for name, (_, *words) in STORIES.items()},
-    "record": ["metrics.jsonl: line 2: is torn or no JSON"],
+    **{f"info {name}": words for name, (_, *words) in INFOS.items()},
+    "record": ["metrics.jsonl: line 2: is damaged or no JSON"],
     **{name: ["is neither a file nor a folder"] for name in (*(f"link {name}" for name in LINKS), "pipe")},
 }
 # The verbs that read what is wrong before they write; all read the configuration.
 VERBS = {
-    **{f"story {name}": ["evaluate", "sample"] for name in STORIES},
+    **{f"info {name}": ["evaluate", "sample"] for name in INFOS},
     "set a run beside it": ["evaluate", "resume"],
     "set a run before it": ["resume"],
     "set pickled data": ["evaluate", "resume"],
@@ -197,8 +197,8 @@ def answers(home):
         lay(f"set {name}", text=yaml.safe_dump(config))
     for name, (text, *_) in TEXTS.items():
         lay(f"text {name}", text=f"{yaml.safe_dump(honest)}{text}\n")
-    for name, (text, *_) in STORIES.items():
-        lay(f"story {name}", "run.json", text)
+    for name, (text, *_) in INFOS.items():
+        lay(f"info {name}", "run.json", text)
     lay("record", "metrics.jsonl", '{"step": 1}\n{"st\n{"step": 2}\n')
     for name, target in LINKS.items():
         lay(f"link {name}", ".tmp")

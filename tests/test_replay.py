@@ -20,8 +20,8 @@ def failed(arguments):
 def test_a_replay_names_the_step_and_the_first_operation_that_went_wrong(tmp_path, capsys, more):
     command = [word for word in DIVERGING if not more or "learning_rate" not in word]
     assert failed([*command, *more, f"hydra.run.dir={tmp_path}/run"]) == 5
-    story = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert story["bad_step"] > 1
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert info["bad_step"] > 1
     capsys.readouterr()
     main(["replay", f"{tmp_path}/run"])
     found, compiled, unjitted = capsys.readouterr().out.splitlines()

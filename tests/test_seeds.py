@@ -36,7 +36,7 @@ def test_the_record_of_the_job_is_the_spread_of_its_members(job):
     assert told["validation/loss/std"] == np.std(last, ddof=1)
     assert (told["validation/loss/min"], told["validation/loss/max"]) == (min(last), max(last))
     assert (job / "figures" / "spread.png").is_file()
-    assert Directory(job).story["status"] == "finished"
+    assert Directory(job).info.status == "finished"
 
 
 def test_what_needs_one_run_asks_for_a_member(job, capsys):
@@ -51,7 +51,7 @@ def test_what_needs_one_run_asks_for_a_member(job, capsys):
 def test_more_steps_make_every_member_go_on(job, tmp_path, capsys):
     main([*COMMAND, "seeds=2", f"hydra.run.dir={tmp_path}/job"])
     main(["resume", f"{tmp_path}/job", "steps=12"])
-    assert Directory(tmp_path / "job").story["step"] == 12
+    assert Directory(tmp_path / "job").info.step == 12
     main([*LONGER, "seed=1", f"hydra.run.dir={tmp_path}/alone"])
     member = tmp_path / "job" / "members" / "1"
     assert Directory(member).records[-1] == Directory(tmp_path / "alone").records[-1]

@@ -136,4 +136,4 @@ def test_a_second_signal_while_saving_keeps_the_step_saved_before(tmp_path):
     code, complaint = run(tmp_path / "run", Trial("saving", "SIGTERM", 2, 3))
     assert (code, complaint) == (143, "")
     left = open_run(tmp_path / "run")
-    assert left.story["saved"] == left.checkpoints.newest() == 100
+    assert left.info.saved == left.checkpoints.newest() == 100

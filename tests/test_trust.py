@@ -29,7 +29,7 @@ def test_code_runs_where_the_command_line_says_to_trust_it(own, tmp_path, capsys
         assert "optimizer._target_: 'optax.lamb'" in capsys.readouterr().err
     main(["evaluate", "run", "trust_code=true"])
     main(["resume", "run", "steps=12", "trust_code=true"])
-    assert open_run("run", trust_code=True).story["step"] == 12
+    assert open_run("run", trust_code=True).info.step == 12
     with pytest.raises(SystemExit):
         main(["evaluate", "run", "trust_code=yes"])
     assert "trust_code: 'yes' is not true or false" in capsys.readouterr().err

@@ -186,6 +186,6 @@ def test_wrong_words_are_refused_by_one_line(runs, words, message, capsys):
 def test_a_run_opened_in_code_is_the_same_object_of_everything(runs):
     run = open_run(runs / "gan")
     assert run.config["scenario"]["latent_size"] == run.scenario.latent_size == 8
-    assert run.story["status"] == "finished"
+    assert run.info.status == "finished"
     assert run.sample(4).shape == (4, 2)
     assert run.step() in run.checkpoints.steps

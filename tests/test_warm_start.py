@@ -32,7 +32,7 @@ def test_the_first_evaluation_before_any_step_equals_the_other_runs_last(donor):
     first, last = run.records[0], donor.records[-1]
     assert first["step"] == 0
     assert first == {"step": 0} | {name: last[name] for name in last if name.startswith("validation/")}
-    assert run.story["init_from"] == {"run": str(donor.path), "step": 6, "names": None}
+    assert run.info.init_from == {"run": str(donor.path), "step": 6, "names": None}
 
 
 def test_optimizers_begin_anew():
@@ -53,7 +53,7 @@ def test_another_step_can_be_named(tmp_path):
     donor = train("one", "loop.save_every=2")
     run = train("run", "init_from=one", "init_step=4")
     values = [jax.device_get(each.net.params) for each in (donor.state(4), donor.state(6))]
-    assert run.story["init_from"]["step"] == 4
+    assert run.info.init_from["step"] == 4
     assert not np.array_equal(values[0]["output"]["w"], values[1]["output"]["w"])
 
 

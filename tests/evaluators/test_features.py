@@ -37,7 +37,7 @@ def test_the_best_checkpoint_may_follow_a_distance_of_features(folder):
     follow = [f"evaluation.features.run={folder / 'digits'}", "loop.best=kernel_distance"]
     main([*SMALL, *GAN, *follow, "hydra.run.dir=run"])
     run = open_run("run")
-    assert run.story["best"]["metric"] == "validation/kernel_distance"
+    assert run.info.best["metric"] == "validation/kernel_distance"
     row = run.records[-1]
     assert 0 <= row["validation/precision"] <= 1
     assert 0 <= row["validation/recall"] <= 1

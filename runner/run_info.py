@@ -1,0 +1,113 @@
+"""What `run.json` holds about a run, as a typed object. Only this module knows the file's keys."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+NAME = "run.json"
+NO_BEST = {"metric": None, "value": None, "step": None}
+VERSION = (
+    1  # of the file's format; files without one were written before it was recorded, and have the same keys
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunInfo:
+    """What is known about a run beside its configuration; each field is a key of `run.json`.
+
+    Attributes:
+        status: "running", "finished", "stopped" (it can be resumed) or "failed".
+        seed: of the run, or the first of several seeds.
+        command: the words of the command that trained last.
+        device: platform, kind and number of devices.
+        processors: number that XLA used.
+        versions: of Python and of packages.
+        git: commit of the working directory, with a plus if files were changed.
+        spec: what the data says of itself, as of `Spec.to_json`.
+        data: digest of the data.
+        init_from: run, step and names of the warm start.
+        weights: "raw" or "average": which parameters are evaluated.
+        step: the last one of a finished run.
+        best: metric, value and step of the best evaluation, each None if there is none.
+        stopped_early: whether patience ended the run before its last step.
+        saved: the newest step that is safe on disk.
+        changes: settings, data or versions that changed when the run was resumed.
+        started: time of the last start, in UTC.
+        ended: time of its end, in UTC.
+        error: what ended it, or None.
+        bad_step: the step with the first value that was not finite.
+        goes_on: the command that resumes the run.
+        version: of the file's format.
+    """
+
+    status: str
+    seed: int | None = None
+    command: list | None = None
+    device: str | None = None
+    processors: int | None = None
+    versions: dict = dataclasses.field(default_factory=dict)
+    git: str | None = None
+    spec: dict | None = None
+    data: str | None = None
+    init_from: dict | None = None
+    weights: str = "raw"
+    step: int | None = None
+    best: dict = dataclasses.field(default_factory=NO_BEST.copy)
+    stopped_early: bool = False
+    saved: int | None = None
+    changes: list = dataclasses.field(default_factory=list)
+    started: str | None = None
+    ended: str | None = None
+    error: str | None = None
+    bad_step: int | None = None
+    goes_on: str | None = None
+    version: int = VERSION
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunInfo":
+        """Reads the file of a run directory; keys that it lacks take their defaults.
+
+        Raises:
+            ValueError: there is no such file, it is damaged, or a newer version of runner has written it.
+        """
+        path = folder / NAME
+        if not path.is_file():
+            raise ValueError(f"{path}: there is no such file; it is written when a run begins")
+        found = read_record(path.read_bytes(), str(path))
+        if "status" not in found:
+            raise ValueError(f"{path}: has no status; restore a copy")
+        if found.get("version", VERSION) != VERSION:
+            raise ValueError(f"{path}: was written by another version of runner (format {found['version']})")
+        known = {field.name: field.type for field in dataclasses.fields(cls)}
+        for key, value in found.items():
+            kind: Any = known.get(key, object)
+            if not isinstance(value, kind):
+                raise ValueError(f"{path}: {key} is {value!r}, not {kind}; restore a copy")
+        info = cls(**{key: value for key, value in found.items() if key in known})
+        if not NO_BEST.keys() <= info.best.keys():
+            raise ValueError(f"{path}: best lacks a metric, a value or a step; restore a copy")
+        return info
+
+    def to_json(self) -> bytes:
+        """Returns the content of the file."""
+        return (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode()
+
+
+def read_record(text: bytes, where: str) -> dict:
+    """Parses one JSON object.
+
+    Args:
+        text: of the object.
+        where: file and line, for the error message.
+
+    Raises:
+        ValueError: it is damaged, or no object.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: is damaged or no JSON ({error}); repair it or restore a copy") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{where}: is no JSON object; repair it or restore a copy")
+    return found
