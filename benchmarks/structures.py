@@ -14,8 +14,8 @@ import jax
 
 from runner import compile_cache, loop
 from runner.build import build
-from runner.compile_cache import memory_maps
 from runner.compose import compose
+from runner.memory import memory_maps
 
 WORKS = (
     ["dataset=iris"],

@@ -5,10 +5,10 @@ import dataclasses
 import functools
 import importlib
 import math
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from runner.memory import total_memory
 from runner.trust import trusting
 
 
@@ -67,7 +67,7 @@ def refuse_beyond_memory(state: Any) -> None:
     import jax
 
     size = bytes_of(state)
-    memory = (jax.devices()[0].memory_stats() or {}).get("bytes_limit") or _main_memory()
+    memory = (jax.devices()[0].memory_stats() or {}).get("bytes_limit") or total_memory()
     if size > memory:
         raise ValueError(
             f"net: parameters and all else of the state take {size / 1e9:.3g} GB, and there are {memory / 1e9:.3g}:"
@@ -80,13 +80,6 @@ def bytes_of(tree: Any) -> int:
     import jax
 
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
-def _main_memory() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a system that tells
-        return math.inf
 
 
 def make(config: Mapping, part: str) -> Any:

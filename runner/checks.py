@@ -1,10 +1,10 @@
 """Checks a composed configuration against the signatures of the parts it names; it needs neither Hydra nor JAX."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from runner.signatures import Missing, Signature, is_number, needed, signature
+from runner.terminal import near
 
 LARGEST_SEED = 2**32 - 1
 LARGEST_STEP = 2**31 - 1
@@ -127,9 +127,3 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
 def follows(value: Any) -> bool:
     """Tells whether a slot says "@part"."""
     return isinstance(value, str) and value.startswith("@")
-
-
-def near(word: str, known: Sequence[str]) -> str:
-    """Suggests the nearest of the known words, where one is near."""
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]}?" if found else ""

@@ -7,6 +7,8 @@ import threading
 from importlib.metadata import version
 from pathlib import Path
 
+from runner.memory import memory_maps
+
 SWITCH = "RUNNER_CACHE"
 MOST_MAPS = 5_000  # memory maps of compiled programs; a small net takes 250, a GAN 1,000, and 1,000 take 0.1 to 0.5 GB
 
@@ -61,14 +63,6 @@ def release_programs(most_maps: int = MOST_MAPS) -> None:
             if hasattr(c_library := ctypes.CDLL(None), "malloc_trim"):  # glibc keeps freed memory otherwise
                 c_library.malloc_trim(0)
             _Floor.maps = memory_maps()
-
-
-def memory_maps() -> int:
-    """Returns the number of memory maps of this process, or 0 where the system does not report it."""
-    try:
-        return Path("/proc/self/maps").read_bytes().count(b"\n")
-    except OSError:
-        return 0
 
 
 def _processor() -> str:

@@ -21,8 +21,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.checks import OFF, ConfigError, check, follows, near
+from runner.checks import OFF, ConfigError, check, follows
 from runner.signatures import signature
+from runner.terminal import near
 
 
 def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:

@@ -18,6 +18,7 @@ from runner.files import replace
 from runner.run_info import NAME as RUN_INFO
 from runner.run_info import RunInfo, read_record
 from runner.signals import Stopped
+from runner.signatures import signature
 from runner.trust import read_plain, refuse_code, refuse_links
 
 log = logging.getLogger()
@@ -222,7 +223,7 @@ def leaves(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _is_unread_horizon(key: str, config: Mapping) -> bool:
-    """Tells whether this is the horizon of an optimizer whose schedule, a constant one, does not read it."""
+    """Returns whether this is the horizon of an optimizer whose schedule does not need it."""
     *path, name = key.split(".")
     node: Any = config
     for part in path:
@@ -230,7 +231,10 @@ def _is_unread_horizon(key: str, config: Mapping) -> bool:
     if name != HORIZON or not isinstance(node, Mapping) or "schedule" not in node:
         return False
     schedule = config["schedule"] if node["schedule"] == "@schedule" else node["schedule"]
-    return not isinstance(schedule, Mapping) or schedule["_target_"] == "runner.schedules.Constant"
+    read = signature(schedule["_target_"]) if isinstance(schedule, Mapping) else None
+    return not isinstance(schedule, Mapping) or not (
+        read is None or read.constants.get("needs_horizon", True)
+    )
 
 
 def _some(changes: list[str]) -> str:

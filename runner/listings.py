@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from runner.terminal import table
 
 console = Console(soft_wrap=True)
 
@@ -46,7 +46,7 @@ def parts(group: str | None = None) -> None:
     for name, options in known.items():
         if group in (None, name):
             rows = [(choice, part["about"], _settings(part["settings"])) for choice, part in options.items()]
-            table(name, ("choice", "is", "settings"), rows)
+            show_table(name, ("choice", "is", "settings"), rows)
 
 
 def _settings(settings: Mapping) -> str:
@@ -75,7 +75,7 @@ def ls(folder: str = ".") -> None:
                 _best(info),
             )
         )
-    table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), rows)
+    show_table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), rows)
 
 
 def show(run: str) -> None:
@@ -85,10 +85,10 @@ def show(run: str) -> None:
     directory = Directory(run)
     directory.refuse_no_run()
     info, records = dataclasses.asdict(directory.info), directory.records
-    table("run", ("is", "value"), _rows({key: value for key, value in info.items() if key != "spec"}))
+    show_table("run", ("is", "value"), _rows({key: value for key, value in info.items() if key != "spec"}))
     last = {name: value for row in records for name, value in row.items()}
-    table("last record of each metric", ("metric", "value"), _rows(last))
-    table("configuration", ("key", "value"), _rows(dict(leaves(directory.config))))
+    show_table("last record of each metric", ("metric", "value"), _rows(last))
+    show_table("configuration", ("key", "value"), _rows(dict(leaves(directory.config))))
 
 
 def diff(run: str, other: str) -> None:
@@ -111,7 +111,7 @@ def diff(run: str, other: str) -> None:
     for title, (one, two) in views.items():
         keys = [key for key in one | two if one.get(key) != two.get(key)]
         rows = [(key, str(one.get(key, "-")), str(two.get(key, "-"))) for key in keys]
-        table(f"{title}: {len(rows)} differences", ("", run, other), rows)
+        show_table(f"{title}: {len(rows)} differences", ("", run, other), rows)
 
 
 def compare(folder: str, by: str | None = None, mode: str | None = None) -> None:
@@ -124,14 +124,9 @@ def compare(folder: str, by: str | None = None, mode: str | None = None) -> None
     console.print(f"written to {rows} and {page}")
 
 
-def table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
+def show_table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
     """Prints a table; cells are plain texts."""
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for head in heads:
-        shown.add_column(head, overflow="fold")
-    for row in rows:
-        shown.add_row(*map(Text, row))
-    console.print(shown)
+    console.print(table(title, heads, rows))
 
 
 def _rows(values: Mapping) -> list[tuple[str, str]]:

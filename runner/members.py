@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner import signals
 from runner.errors import line
+from runner.memory import available_memory
 from runner.signals import Stopped
 from runner.writers.board import Board
 
@@ -28,7 +28,10 @@ class Outcome(NamedTuple):
 
 
 def run_members(
-    names: Sequence[str], prepare: Callable[[int], Prepared | None], threads: int | None = None
+    names: Sequence[str],
+    prepare: Callable[[int], Prepared | None],
+    stop: Callable[[], bool],
+    threads: int | None = None,
 ) -> list[Outcome | None]:
     """Runs members, some at a time; one that fails harms no other.
 
@@ -36,6 +39,7 @@ def run_members(
         names: of each member, for who watches.
         prepare: builds a member, by its number, or gives None where that was all there was to do; called for
             one after another, in this thread, each when there is room for it.
+        stop: returns whether to save and stop all members.
         threads: how many train at once, or None for one on each core; fewer, where memory does not hold them.
 
     Returns:
@@ -46,7 +50,7 @@ def run_members(
     """
     threads = threads or os.cpu_count() or 1
     outcomes: list[Outcome | None] = [None] * len(names)
-    room = _Room(threads + 1, _available())
+    room = _Room(threads + 1, available_memory())
 
     def end(number: int, outcome: Outcome, told: str) -> None:
         outcomes[number] = outcome
@@ -54,7 +58,7 @@ def run_members(
 
     def run(number: int, prepared: Prepared) -> None:
         try:
-            value = prepared.training.run(prepared.directory, board.progress(names[number]), signals.asked)
+            value = prepared.training.run(prepared.directory, board.progress(names[number]), stop)
         except BaseException as error:
             end(number, Outcome(error=error), line(error))
         else:
@@ -64,7 +68,7 @@ def run_members(
     with Board(len(names)) as board, ThreadPoolExecutor(threads) as pool:
         for number in range(len(names)):
             room.wait()
-            if signals.asked():
+            if stop():
                 break
             try:
                 prepared = prepare(number)
@@ -76,7 +80,7 @@ def run_members(
                 room.take(size)
                 pool.submit(run, number, prepared).add_done_callback(lambda _, size=size: room.leave(size))
                 del prepared  # what it holds is its thread's alone
-    if signals.asked():
+    if stop():
         raise Stopped(f"{outcomes.count(None)} of {len(names)} runs were not begun, the others are saved")
     return outcomes
 
@@ -101,12 +105,3 @@ class _Room:
         with self._changed:
             self._places, self._size, self._members = self._places + 1, self._size + size, self._members - 1
             self._changed.notify_all()
-
-
-def _available() -> float:
-    """Gives the bytes of memory that are free for use, as far as the system tells."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(row.split()[1]) * 1024.0 for row in lines if row.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return float("inf")

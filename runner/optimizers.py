@@ -51,7 +51,7 @@ class Recipe:
             raise ValueError(
                 f"schedule: {self.schedule!r} is none; the full rate throughout is schedule=constant"
             )
-        if self.horizon is None and not isinstance(self.schedule, Constant):
+        if self.horizon is None and getattr(self.schedule, "needs_horizon", True):
             raise ValueError("horizon: a schedule needs the number of steps that it spans")
         if self.horizon is not None and not self.horizon > 0:
             raise ValueError(f"horizon: {self.horizon} is not above 0")

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 class Constant:
     """The full rate throughout."""
 
+    needs_horizon = False  # a schedule without this attribute needs the number of steps that it spans
+
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
         return jnp.ones_like(fraction)

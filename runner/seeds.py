@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from runner import figures
 from runner.directory import Directory, leaves
 from runner.lock import Lock
 from runner.members import Prepared, run_members
+from runner.spread import Spread, spread_of
 from runner.training import Training
-from runner.writers import JsonLines, Pictures, TensorBoard
+from runner.writers import file_writers
 
 log = logging.getLogger("runner")
 
@@ -46,12 +47,12 @@ class Seeds:
         """Raises Occupied where the directory cannot be this job's; writes nothing."""
         Directory(path).claim(self.config)
 
-    def run(self, directory: str | Path, stop: Any = None) -> float | None:
+    def run(self, directory: str | Path, stop: Callable[[], bool] = lambda: False) -> float | None:
         """Trains what is missing of each member, and writes their spread as the job's own record.
 
         Args:
             directory: made if it is not there.
-            stop: of no use: the members themselves listen to signals.
+            stop: returns whether to save and stop.
 
         Returns:
             The mean of the members' best values of the metric that `loop.best` names, or None.
@@ -68,7 +69,7 @@ class Seeds:
         with Lock(own.path):
             own.begin(self.config, seed=self.config["seed"], step=None)
             with own.recording_the_end():
-                outcomes = run_members([f"seed={seed}" for seed in self._seeds], build)
+                outcomes = run_members([f"seed={seed}" for seed in self._seeds], build, stop)
                 return self._conclude(own, places, outcomes)
 
     def _conclude(self, own: Directory, places: Sequence[Path], outcomes: Sequence[Any]) -> float | None:
@@ -76,9 +77,8 @@ class Seeds:
             Directory(place) for place, outcome in zip(places, outcomes, strict=True) if not outcome.error
         ]
         records = list(spread([each.records for each in finished]))
-        tensorboard = TensorBoard(own.path, 0, dict(leaves(self.config)))
-        draw = {"spread": lambda: figures.spread(records)} if self.config["figures"] else {}
-        writers = [Pictures(own.path, tensorboard.image), JsonLines(own.path), tensorboard]
+        draw = {"spread": lambda: figures.spread(records)}
+        writers = file_writers(own.path, dict(leaves(self.config)))
         for writer in writers:
             for record in records:
                 metrics = {name: value for name, value in record.items() if name != "step"}
@@ -88,7 +88,7 @@ class Seeds:
         own.update_info(step=last["step"])
         log.info("%d of %d seeds finished at step %d", len(finished), len(outcomes), last["step"])
         for name in dict.fromkeys(key.rpartition("/")[0] for key in last if key != "step"):
-            numbers = [last[f"{name}/{of}"] for of in ("mean", "std", "min", "max")]
+            numbers = [last[f"{name}/{of}"] for of in Spread._fields]
             log.info("  %s %.4g ± %.2g (%.4g to %.4g)", name, *numbers)
         for outcome in outcomes:
             if outcome.error is not None:
@@ -110,13 +110,11 @@ def spread(records: Sequence[Sequence[Mapping]]) -> Iterator[dict[str, Any]]:
     tables = [{row["step"]: row for row in rows} for rows in records]
     for step in tables[0] if tables else ():
         rows = [table.get(step, {}) for table in tables]
-        told: dict[str, Any] = {"step": step}
+        record: dict[str, Any] = {"step": step}
         for name in functools.reduce(
             lambda kept, row: [each for each in kept if each in row], rows, list(rows[0])
         ):
             values = [row[name] for row in rows]
             if name != "step" and all(isinstance(value, int | float) for value in values):
-                deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-                told |= {f"{name}/mean": float(np.mean(values)), f"{name}/std": deviation}
-                told |= {f"{name}/min": min(values), f"{name}/max": max(values)}
-        yield told
+                record |= {f"{name}/{of}": number for of, number in spread_of(values)._asdict().items()}
+        yield record

@@ -5,6 +5,7 @@ import functools
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 SCALARS = {
@@ -37,6 +38,7 @@ class Signature(NamedTuple):
     parameters: Mapping[str, Parameter]
     is_open: bool  # it takes any keyword
     about: str  # the first line of its docstring
+    constants: Mapping[str, Any] = MappingProxyType({})  # of a dataclass, which are no settings
 
 
 @functools.cache
@@ -168,7 +170,12 @@ def _read(node: Any, tree: ast.Module, module: str) -> Signature | None:
         return None
     fields = [inner for inner in node.body if isinstance(inner, ast.AnnAssign)]
     parameters = {ast.unparse(field.target): Parameter(field.annotation, field.value) for field in fields}
-    return Signature(parameters, False, about)
+    constants = {
+        ast.unparse(inner.targets[0]): inner.value.value
+        for inner in node.body
+        if isinstance(inner, ast.Assign) and isinstance(inner.value, ast.Constant)
+    }
+    return Signature(parameters, False, about, constants)
 
 
 def _of_function(arguments: ast.arguments, about: str) -> Signature:

@@ -5,23 +5,23 @@ import io
 import itertools
 import json
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.best import MODES, best_of, rank
 from runner.directory import HORIZON, Directory, below, leaves
+from runner.terminal import table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
+
+    from runner.spread import Spread
 
 PAGE = Path(__file__).with_name("sweeps.html")
 POINTS = 300  # at most of a curve on the page
 
 Curve = list[tuple[int, float]]
-Spread = tuple[float, float]
 
 
 class Row(NamedTuple):
@@ -58,8 +58,8 @@ class Group(NamedTuple):
 
     name: str
     rows: list[Row]
-    best: Spread | None
-    last: Spread | None
+    best: "Spread | None"
+    last: "Spread | None"
 
 
 class Comparison(NamedTuple):
@@ -110,11 +110,16 @@ class Comparison(NamedTuple):
         last = [key.rpartition(".")[2] for key in self.settings]
         keys = [name if last.count(name) == 1 else key for key, name in zip(self.settings, last, strict=True)]
         heads = ["run", *keys, "status", "step", *(["best", "at step", "last"] if self.by else [])]
-        parts = [_table(title, heads, [self.cells(row)[:-1] for row in self.rows])]
+        parts = [
+            table(title, heads, [[_rounded(cell) for cell in self.cells(row)[:-1]] for row in self.rows])
+        ]
         parts += [text.Text(f"{row.place}: {row.error}", "red") for row in self.rows if row.error]
         if self.by and len(self.groups) < len(self.rows):
-            rows = [(group.name, len(group.rows), group.best, group.last) for group in self.groups]
-            parts += [_table("\nmean ± deviation over seeds", ["settings", "runs", "best", "last"], rows)]
+            rows = [
+                [_rounded(cell) for cell in (group.name, len(group.rows), group.best, group.last)]
+                for group in self.groups
+            ]
+            parts += [table("\nmean ± deviation over seeds", ["settings", "runs", "best", "last"], rows)]
         return console.Group(*parts)
 
     def csv(self) -> str:
@@ -249,10 +254,11 @@ def _row(place: str, info: Any, settings: dict, curves: dict[str, Curve], by: st
     )
 
 
-def _spread(values: Iterable[float | None]) -> Spread | None:
+def _spread(values: Iterable[float | None]) -> "Spread | None":
+    from runner.spread import spread_of
+
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    deviation = statistics.stdev(finite) if len(finite) > 1 else 0.0
-    return (statistics.fmean(finite), deviation) if finite else None
+    return spread_of(finite) if finite else None
 
 
 def _thinned(curve: Curve) -> tuple[list[int], list[float | None]]:
@@ -270,18 +276,6 @@ def _shown(value: Any) -> int | float | str:
     """Gives a setting as a number or a text; in Python, but not in YAML, true is a number."""
     plain = isinstance(value, int | float | str) and not isinstance(value, bool)
     return value if plain else json.dumps(value, default=str)
-
-
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(Text(head), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_rounded(cell)) for cell in row))
-    return table
 
 
 def _rounded(cell: Any) -> str:

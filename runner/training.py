@@ -19,7 +19,7 @@ from runner.run_info import NO_BEST, RunInfo
 from runner.signals import Stopped
 from runner.trust import trusting
 from runner.warm_start import WarmStart
-from runner.writers import JsonLines, Pictures, Progress, TensorBoard, Writer, parameter_table
+from runner.writers import Progress, Writer, file_writers, parameter_table
 
 log = logging.getLogger("runner")
 NOT_ENDED = {"step": None, "best": NO_BEST, "stopped_early": False}
@@ -127,11 +127,10 @@ class Training:
     ) -> float | None:
         scenario, dataset, loop, _ = self.parts
         rows = dataset.train.size
-        tensorboard = TensorBoard(directory.path, start, dict(leaves(self.config)))
         writers = [
-            *([Pictures(directory.path, tensorboard.image)] if self.config["figures"] else []),
-            JsonLines(directory.path, start, getattr(scenario, "weights", "raw")),
-            tensorboard,
+            *file_writers(
+                directory.path, dict(leaves(self.config)), start, getattr(scenario, "weights", "raw")
+            ),
             progress(loop.steps, start, rows and rows / dataset.train.batch_size),
         ]
         try:

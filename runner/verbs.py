@@ -1,7 +1,6 @@
 """What can be done with runs that exist, from the command line."""
 
 import csv
-import difflib
 import inspect
 import json
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ from typing import Any
 import yaml
 
 from runner import signals
-from runner.listings import compare, console, diff, ls, parts, show, status, table
+from runner.listings import compare, console, diff, ls, parts, show, show_table, status
+from runner.terminal import near
 
 SHOWN = 5  # texts that a language model writes to the terminal; all are in the file
 
@@ -53,7 +53,7 @@ def evaluate(run: str, split: str = "validation", step: int | None = None, trust
     path.write_text(json.dumps(known | judged, indent=2) + "\n")
     for name, draw in figures.items():
         draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
-    table(
+    show_table(
         f"{split} at step {step}",
         ("metric", "value"),
         [(name, f"{value:.6g}") for name, value in metrics.items()],
@@ -146,7 +146,7 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
     directory = Directory(run)
     directory.refuse_no_run()
     if directory.config.get("seeds") is not None:  # its members have the checkpoints
-        at, drawn = directory.info.step, {"spread": lambda: drawing.spread(directory.records)}
+        at, drawn = directory.info.step or 0, {"spread": lambda: drawing.spread(directory.records)}
     else:
         opened = open_run(run, trust_code)
         at = opened.step(step)
@@ -210,6 +210,5 @@ def _is_open(signature: inspect.Signature) -> bool:
 
 def unknown_verb(word: str) -> ValueError:
     """Tells the nearest verb to a word that is none."""
-    near = difflib.get_close_matches(word, VERBS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(VERBS)}. Settings are key=value"
+    hint = near(word, list(VERBS)) or f"; known: {', '.join(VERBS)}. Settings are key=value"
     return ValueError(f"unknown verb {word}{hint}")

@@ -66,6 +66,12 @@ def test_the_latest_two_and_the_best_are_kept(tmp_path):
     assert checkpoints.best == 2
 
 
+def test_of_equal_values_the_first_is_the_best_and_is_kept(tmp_path):
+    checkpoints = saved(tmp_path / "c", {1: 0.3, 2: 0.1, 3: 0.1, 4: 0.1, 5: 0.4})
+    assert checkpoints.best == 2
+    assert checkpoints.steps == [2, 4, 5]
+
+
 def test_a_value_that_is_not_finite_is_never_the_best(tmp_path):
     checkpoints = saved(tmp_path / "c", {1: 0.1, 2: math.nan, 3: -math.inf, 4: 0.2})
     assert checkpoints.best == 1

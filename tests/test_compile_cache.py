@@ -10,8 +10,9 @@ import pytest
 
 from runner import loop, stretch
 from runner.build import build
-from runner.compile_cache import memory_maps, release_programs
+from runner.compile_cache import release_programs
 from runner.compose import compose
+from runner.memory import memory_maps
 
 
 def compile_many(count: int) -> None:

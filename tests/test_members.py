@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from runner import members, signals
+from runner import members
 from runner.members import Prepared, run_members
 from runner.signals import Stopped
 
@@ -27,34 +27,39 @@ class Training:
         return 1.0
 
 
+def never() -> bool:
+    return False
+
+
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
     monkeypatch.setattr(Training, "most", 0)
-    monkeypatch.setattr(members, "_available", lambda: 100.0)
+    monkeypatch.setattr(members, "available_memory", lambda: 100.0)
 
 
 def test_members_that_do_not_fit_memory_together_run_one_after_the_other(tmp_path):
     trainings = [Training(60) for _ in range(6)]
-    outcomes = run_members([*"abcdef"], lambda place: Prepared(trainings[place], tmp_path), threads=4)
+    outcomes = run_members(
+        [*"abcdef"], lambda place: Prepared(trainings[place], tmp_path), stop=never, threads=4
+    )
     assert [outcome.value for outcome in outcomes] == [1.0] * 6
     assert Training.most == 1
 
 
 def test_one_that_alone_is_too_large_runs_alone(tmp_path):
     trainings = [Training(1), Training(10**9), Training(1)]
-    run_members([*"abc"], lambda place: Prepared(trainings[place], tmp_path), threads=3)
+    run_members([*"abc"], lambda place: Prepared(trainings[place], tmp_path), stop=never, threads=3)
     assert Training.most <= 2
 
 
 def test_as_many_as_there_are_threads_run_at_once(tmp_path):
     meet = threading.Barrier(3)
-    run_members([*"abc"], lambda place: Prepared(Training(1, meet), tmp_path), threads=3)
+    run_members([*"abc"], lambda place: Prepared(Training(1, meet), tmp_path), stop=never, threads=3)
     assert Training.most == 3
 
 
-def test_after_a_signal_no_member_is_begun(tmp_path, monkeypatch):
+def test_where_a_stop_is_requested_no_member_begins():
     begun = []
-    monkeypatch.setattr(signals, "_received", [15])
     with pytest.raises(Stopped, match="3 of 3 runs were not begun"):
-        run_members([*"abc"], begun.append)
+        run_members([*"abc"], begun.append, stop=lambda: True)
     assert begun == []

@@ -88,6 +88,7 @@ def test_a_schedule_passes_in_steps_where_a_step_makes_several_updates():
         (lambda: optimizers.sgd(0.0), "learning_rate"),
         (lambda: optimizers.adam(clip=0.0), "clip"),
         (lambda: optimizers.adam(schedule=Cosine()), "horizon"),
+        (lambda: optimizers.adam(schedule=lambda fraction: 1 - fraction), "horizon"),
         (lambda: WarmupCosine(warmup=0.0), "warmup"),
         (lambda: Exponential(0.0), "final"),
     ],

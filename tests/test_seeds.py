@@ -48,6 +48,12 @@ def test_what_needs_one_run_asks_for_a_member(job, capsys):
     assert "status: finished" in capsys.readouterr().out
 
 
+def test_figures_of_a_run_with_several_seeds_draw_their_spread(job):
+    (job / "figures" / "spread.png").unlink()
+    main(["figures", str(job)])
+    assert (job / "figures" / "spread.png").is_file()
+
+
 def test_more_steps_make_every_member_go_on(job, tmp_path, capsys):
     main([*COMMAND, "seeds=2", f"hydra.run.dir={tmp_path}/job"])
     main(["resume", f"{tmp_path}/job", "steps=12"])

@@ -123,8 +123,8 @@ def test_members_stand_for_their_run_and_are_numbered_as_one_counts(tmp_path):
 def test_runs_of_equal_settings_are_told_by_mean_and_deviation_over_seeds(sweep):
     groups = {group.name: group for group in compare(sweep).groups}
     assert list(groups) == [f"optimizer.learning_rate={rate}" for rate in (0.2, 0.1, 0.3)]
-    assert groups["optimizer.learning_rate=0.1"].best == pytest.approx((0.8, 0.02**0.5))
-    assert groups["optimizer.learning_rate=0.2"].last == pytest.approx((0.99, 0))
+    assert groups["optimizer.learning_rate=0.1"].best[:2] == pytest.approx((0.8, 0.02**0.5))
+    assert groups["optimizer.learning_rate=0.2"].last[:2] == pytest.approx((0.99, 0))
     assert groups["optimizer.learning_rate=0.3"].best is None
 
 

@@ -52,6 +52,7 @@ class InProcessLauncher(Launcher):
             ValueError: two jobs share a run directory.
         """
         from runner.members import run_members
+        from runner.signals import asked as stop_requested
 
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
@@ -63,7 +64,9 @@ class InProcessLauncher(Launcher):
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         names = _names(initial_job_idx, job_overrides)
         returns = [JobReturn() for _ in jobs]
-        outcomes = run_members(names, lambda place: self._prepared(jobs, place, returns), self._threads)
+        outcomes = run_members(
+            names, lambda place: self._prepared(jobs, place, returns), stop_requested, self._threads
+        )
         for returned, outcome in zip(returns, outcomes, strict=True):
             if outcome is not None:
                 returned.return_value = outcome.value if outcome.error is None else outcome.error

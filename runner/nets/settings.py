@@ -1,6 +1,5 @@
 """What the nets' settings may be, and what their names stand for."""
 
-import difflib
 import functools
 import inspect
 import math
@@ -11,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import haiku as hk
 import jax
 
+from runner.terminal import near
 from runner.types import Net
 
 Settings = ParamSpec("Settings")
@@ -60,9 +60,7 @@ def find(setting: str, name: str | None, known: Mapping[str | None, Meaning]) ->
     if name in known:
         return known[name]
     names = [known_name or "null" for known_name in known]
-    nearest = difflib.get_close_matches(str(name), names, n=1)
-    hint = f", did you mean {nearest[0]}?" if nearest else ","
-    raise ValueError(f"{setting}: {name!r} is unknown{hint} known are {', '.join(names)}")
+    raise ValueError(f"{setting}: {name!r} is unknown{near(str(name), names)}; known are {', '.join(names)}")
 
 
 def check_size(setting: str, size: int, most: float = math.inf) -> None:
