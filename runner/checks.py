@@ -1,6 +1,8 @@
 """Checks a composed configuration against the signatures of the parts it names; it needs neither Hydra nor JAX."""
 
+import ast
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from runner.signatures import Missing, Signature, is_number, needed, signature
@@ -11,7 +13,7 @@ LARGEST_STEP = 2**31 - 1
 LARGEST_GROUP = 1000  # members, each with metrics or a run directory of its own
 OFF = type(None)
 NAMES = ((str, list, OFF), "a name, a list of names or null")
-TOP = {
+TOP = {  # the kinds of each setting of a run itself, and how a message names them
     "seed": ((int,), "a whole number"),
     "seeds": ((int, OFF), "a whole number or null"),
     "steps": ((int,), "a whole number"),
@@ -26,6 +28,11 @@ TOP = {
     "allow": NAMES,
     "traceback": ((bool,), "true or false"),
 }
+DEFAULTS = {
+    "one_batch": False,
+    "figures": True,
+    "traceback": False,
+}  # for saved configurations that lack the setting
 
 
 class ConfigError(ValueError):
@@ -127,3 +134,36 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
 def follows(value: Any) -> bool:
     """Tells whether a slot says "@part"."""
     return isinstance(value, str) and value.startswith("@")
+
+
+def complete(config: Mapping) -> dict:
+    """Returns a saved configuration with the settings of a run that were introduced after it was saved.
+
+    Each takes the value that has the behaviour of before: null, or that of DEFAULTS. The settings of parts need no
+    completion, because Python's own defaults stand for them; see `with_defaults`.
+    """
+    added = {key: DEFAULTS.get(key) for key, (kinds, _) in TOP.items() if OFF in kinds or key in DEFAULTS}
+    return {**{key: value for key, value in added.items() if key not in config}, **config}
+
+
+def with_defaults(config: Mapping) -> dict:
+    """Returns a configuration in which each part has the Python defaults of the settings that it does not name.
+
+    Two configurations that build equal parts are then equal. Defaults that are not literals are left out.
+    """
+    return {key: _with_defaults(value) for key, value in complete(config).items()}
+
+
+def _with_defaults(node: Any) -> Any:
+    if isinstance(node, list | tuple):
+        return [_with_defaults(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    found = {key: _with_defaults(value) for key, value in node.items()}
+    with suppress(Missing):
+        read = signature(str(node["_target_"])) if "_target_" in node else None
+        for key, parameter in read.parameters.items() if read else ():
+            if key not in found and parameter.default is not None:
+                with suppress(ValueError):  # no literal
+                    found[key] = _with_defaults(ast.literal_eval(parameter.default))
+    return found

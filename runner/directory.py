@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from runner import lock
+from runner.checks import complete, with_defaults
 from runner.files import replace
 from runner.run_info import NAME as RUN_INFO
 from runner.run_info import RunInfo, read_record
@@ -37,6 +38,7 @@ FREE = {
 }
 BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}  # all that a run killed at once leaves
 SHOWN = 8  # settings that are told where a run is refused
+PATHS = {"path", "run", "init_from"}  # names of settings that are paths
 HORIZON = "horizon"  # of an optimizer: the steps that its schedule spans
 
 
@@ -61,8 +63,8 @@ class Directory:
 
     @property
     def config(self) -> dict:
-        """The run's resolved configuration; raises Untrusted where it is more than plain data."""
-        return read_plain(self.path / "config.yaml")
+        """The run's resolved and completed configuration; raises Untrusted where it is more than plain data."""
+        return complete(read_plain(self.path / "config.yaml"))
 
     @property
     def info(self) -> RunInfo:
@@ -205,12 +207,18 @@ def below(folder: str | Path) -> Iterator[Path]:
 
 
 def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
-    """Gives the settings in which two configurations are two different runs, each with "key: old there, new here"."""
-    old_leaves, new_leaves = dict(leaves(old)), dict(leaves(new))
-    for key in old_leaves | new_leaves:
+    """Yields the settings in which two configurations are different runs, each with "key: old there, new here"."""
+    old_leaves, new_leaves = (dict(leaves(with_defaults(config))) for config in (old, new))
+    for key in dict(leaves(old)) | dict(leaves(new)):  # what neither names is equal by default
         before, after = old_leaves.get(key, "nothing"), new_leaves.get(key, "nothing")
-        if before != after and key not in FREE and not _is_unread_horizon(key, new):
-            yield key, f"{key}: {before} there, {after} asked for"
+        if _comparable(key, before) == _comparable(key, after) or key in FREE or _is_unread_horizon(key, new):
+            continue
+        yield key, f"{key}: {before} there, {after} asked for"
+
+
+def _comparable(key: str, value: Any) -> Any:
+    is_path = isinstance(value, str) and key.rpartition(".")[2] in PATHS
+    return str(Path(value).resolve()) if is_path else value
 
 
 def leaves(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,7 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from runner.checks import ConfigError, check
+from runner.checks import ConfigError, check, complete
 from runner.compose import checked, is_hydras, jobs, opened
 from runner.directory import differences
 from runner.files import replace
@@ -102,7 +102,7 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
     try:
         known = json.loads(path.read_text()) if path.is_file() else {}
         kept = {job: known[" ".join(job)] for job in configs if " ".join(job) in known}
-        frozen = configs | {job: check(config, set(configs[job])) for job, config in kept.items()}
+        frozen = configs | {job: check(complete(config), set(configs[job])) for job, config in kept.items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise ConfigError(f"{path}: {error}; repair it, or take another hydra.sweep.dir") from error
     for job, config in configs.items():

@@ -1,3 +1,4 @@
+import copy
 import json
 import subprocess
 import sys
@@ -7,8 +8,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from runner.build import build, follow, make
-from runner.checks import ConfigError
+from runner.checks import ConfigError, complete
 from runner.compose import change, checked, compose, jobs, opened, parts
+from runner.directory import differences
 
 
 def test_nothing_given_is_the_default_run_with_every_setting_of_its_parts():
@@ -151,3 +153,29 @@ def test_what_is_composed_is_what_hydra_composes(overrides):
         _, whole = checked(overrides, hydra.config_loader, {})
         asked = hydra.config_loader.load_configuration("config", overrides, RunMode.RUN)
     assert OmegaConf.to_container(whole) == OmegaConf.to_container(asked)
+
+
+def test_a_saved_configuration_that_lacks_a_setting_of_the_run_takes_the_behaviour_of_before():
+    config = compose([])
+    saved = {key: value for key, value in config.items() if key not in ("watch", "figures", "one_batch")}
+    assert complete(saved) == config
+    assert complete(config | {"watch": ["net"]})["watch"] == ["net"]
+
+
+def test_a_setting_that_a_part_of_before_lacks_counts_as_its_python_default():
+    config = compose(["dataset=csv", "dataset.path=data.csv", "dataset.target=y"])
+    saved = copy.deepcopy(config)
+    del saved["net"]["dropout"], saved["loop"]["check_state"], saved["watch"]
+    assert list(differences(saved, config)) == []
+    config["net"]["dropout"] = 0.5
+    assert [key for key, _ in differences(saved, config)] == ["net.dropout"]
+
+
+def test_paths_are_compared_after_resolving_both(tmp_path):
+    relative, absolute = (
+        compose(["dataset=csv", f"dataset.path={path}", "dataset.target=y"])
+        for path in ("a.csv", tmp_path / "a.csv")
+    )
+    assert list(differences(relative, absolute)) == []
+    other = compose(["dataset=csv", "dataset.path=b.csv", "dataset.target=y"])
+    assert [key for key, _ in differences(relative, other)] == ["dataset.path"]
