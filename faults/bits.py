@@ -17,7 +17,7 @@ from faults.tally import Tally
 from runner.checkpoints import Checkpoints
 from runner.compose import change, compose
 from runner.directory import FREE
-from runner.signals import Stopped
+from runner.errors import Stopped
 from runner.stretch import Program
 from runner.training import Training
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from faults.bits import digest
 from faults.tally import Tally
 from runner import open_run
-from runner.checkpoints import Unreadable
+from runner.errors import Unreadable
 
 LAST = 2000
 EVERY = [f"steps={LAST}", "loop.save_every=100", "loop.evaluate_every=500", "loop.log_every=7"]

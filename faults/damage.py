@@ -10,7 +10,7 @@ from unittest import mock
 from faults import subject
 from faults.tally import Tally
 from runner import seals
-from runner.checkpoints import Unreadable
+from runner.errors import Unreadable
 
 STEPS = (2, 4, 6)
 

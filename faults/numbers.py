@@ -18,7 +18,7 @@ from faults.tally import Tally
 from runner import checkpoints, loop, seals, stretch
 from runner.checkpoints import Checkpoints
 from runner.datasets import Arrays
-from runner.finite import NotFinite
+from runner.errors import NotFinite
 from runner.types import Batch, Dataset, Key, Metrics, Spec
 
 LAST, LOG, EVALUATE = 6, 2, 4  # steps of a run, of a log interval, between evaluations

@@ -17,7 +17,7 @@ from pathlib import Path
 from faults import subject
 from faults.struck import BEFORE, DURING, found, server
 from faults.tally import Tally
-from runner.checkpoints import StorageError
+from runner.errors import StorageError
 
 CAN_MOUNT = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
 

@@ -19,9 +19,10 @@ from rich.console import Console
 from faults import subject
 from faults.tally import Tally
 from runner import listings, open_run, sweeps
-from runner.checkpoints import Checkpoints, Misfit
+from runner.checkpoints import Checkpoints
 from runner.cli import main
 from runner.directory import Directory
+from runner.errors import Misfit
 from runner.writers import JsonLines, TensorBoard
 
 COMMAND = ["dataset=iris", "net.hidden_sizes=[16]", "steps=1", "loop.log_every=1", "figures=false"]

@@ -14,7 +14,8 @@ import numpy as np
 from faults.bits import Silence
 from faults.tally import Tally
 from runner.compose import compose
-from runner.directory import Directory, Occupied, leaves
+from runner.directory import Directory, leaves
+from runner.errors import Occupied
 from runner.training import Training
 
 COMMANDS = {

@@ -16,8 +16,8 @@ import jax
 from faults import subject
 from faults.tally import Tally
 from runner import lock
-from runner.checkpoints import Unreadable
-from runner.lock import Busy, Lock
+from runner.errors import Busy, Unreadable
+from runner.lock import Lock
 
 PATIENCE = 60  # seconds after which a process hangs
 WIDTHS = 2, 8  # processes at once

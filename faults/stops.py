@@ -129,7 +129,7 @@ def _judge_end(trial: Trial, code: int, complaint: str) -> None:
 
 def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
     from runner import listings, open_run, seals
-    from runner.checkpoints import Unreadable
+    from runner.errors import Unreadable
 
     if trial.count > 1 and not (directory / "config.yaml").is_file():
         return  # it had not begun

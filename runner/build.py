@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from runner.errors import is_deliberate
 from runner.memory import total_memory
 from runner.trust import trusting
 
@@ -169,9 +170,17 @@ def _locate(target: str, path: str) -> Any:
 
 
 def _told(path: str, call: Any) -> Any:
-    """Calls a part's constructor; what it refuses is told with the key in front."""
+    """Calls a part's constructor; a deliberate error gets the key in front.
+
+    Raises:
+        ValueError: the part refuses a setting or the data.
+        Exception: the part's own code has failed.
+    """
     try:
         return call()
     except (ValueError, TypeError, OSError) as error:
+        was_called = error.__traceback__ is not None and error.__traceback__.tb_next is not None
+        if not is_deliberate(error) and was_called:
+            raise
         setting = str(error).split(":", 1)[0] in getattr(call, "keywords", {})
         raise ValueError(f"{path}.{error}" if setting else f"{path}: {error}") from error

@@ -13,25 +13,14 @@ import jax
 
 from runner import seals, trees
 from runner.best import best_of
+from runner.errors import Misfit, StorageError, Unreadable
 from runner.files import sync
 
 log = logging.getLogger("runner")
 
 
-class Misfit(ValueError):
-    """A checkpoint that does not fit the state it is to be restored into."""
-
-
-class Unreadable(ValueError):
-    """A checkpoint that is there and not whole."""
-
-
 class _Deleted(Exception):
     """A step that a writer deleted while it was read: there are newer ones."""
-
-
-class StorageError(OSError):
-    """A state that could not be saved."""
 
 
 class Checkpoints:

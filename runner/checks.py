@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from runner.errors import ConfigError
 from runner.signatures import Missing, Signature, is_number, needed, signature
 from runner.terminal import near
 
@@ -33,10 +34,6 @@ DEFAULTS = {
     "figures": True,
     "traceback": False,
 }  # for saved configurations that lack the setting
-
-
-class ConfigError(ValueError):
-    """A command or a configuration that is refused; its message is one line that says what to do."""
 
 
 def check(config: dict, known: set[str]) -> dict:

@@ -12,9 +12,7 @@ from typing import Any, NoReturn
 
 from runner import signals
 from runner.compile_cache import keep_compiled_programs
-from runner.errors import EXPECTED, line
-
-EXITS = {"Busy": 3, "NotFinite": 5, "Misfit": 6, "Unreadable": 6}
+from runner.errors import Stopped, describe, exit_code, is_deliberate
 
 
 def command() -> None:
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if "traceback=true" in arguments:
                 raise
             print(f"error: {_line(error)}", file=sys.stderr)
-            sys.exit(_exit_code(error))
+            sys.exit(signals.exit_code() if isinstance(error, Stopped) else exit_code(error))
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -155,14 +153,6 @@ def _log_to_the_terminal() -> None:
 
 
 def _line(error: BaseException) -> str:
-    if isinstance(error, signals.Stopped):
-        return f"{line(error)}; the same command on the same run directory, or `runner resume`, goes on"
-    return line(error) if isinstance(error, EXPECTED) else f"{line(error)} (traceback=true tells where)"
-
-
-def _exit_code(error: BaseException) -> int:
-    if isinstance(error, signals.Stopped):
-        return signals.exit_code()
-    if type(error).__name__ in EXITS:
-        return EXITS[type(error).__name__]
-    return 2 if isinstance(error, ValueError) else 4 if isinstance(error, OSError) else 1
+    if isinstance(error, Stopped):
+        return f"{describe(error)}; the same command on the same run directory, or `runner resume`, goes on"
+    return describe(error) + ("" if is_deliberate(error) else " (traceback=true shows the whole traceback)")

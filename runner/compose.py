@@ -21,7 +21,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.checks import OFF, ConfigError, check, follows
+from runner.checks import OFF, check, follows
+from runner.errors import ConfigError
 from runner.signatures import signature
 from runner.terminal import near
 

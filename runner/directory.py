@@ -15,10 +15,10 @@ import yaml
 
 from runner import lock
 from runner.checks import complete, with_defaults
+from runner.errors import Occupied, Stopped
 from runner.files import replace
 from runner.run_info import NAME as RUN_INFO
 from runner.run_info import RunInfo, read_record
-from runner.signals import Stopped
 from runner.signatures import signature
 from runner.trust import read_plain, refuse_code, refuse_links
 
@@ -40,10 +40,6 @@ BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}  # all tha
 SHOWN = 8  # settings that are told where a run is refused
 PATHS = {"path", "run", "init_from"}  # names of settings that are paths
 HORIZON = "horizon"  # of an optimizer: the steps that its schedule spans
-
-
-class Occupied(ValueError):
-    """A directory that this run may not use."""
 
 
 class Directory:

@@ -1,11 +1,152 @@
-"""How an error is told in one line."""
+"""Every error that a user can meet, and how an error is shown in one line.
 
-from runner.signals import Stopped
+An error that a part raises on purpose about a setting or about data is a `ValueError` from a `raise` statement of that
+part: its message says what is wrong, and is shown as it is. Any other exception is a fault in code, and is shown with
+its type and place.
+"""
 
-EXPECTED = (ValueError, OSError, ArithmeticError, Stopped)  # which say in themselves what is wrong
+import linecache
+import os
+import sys
+import sysconfig
+import traceback
+from pathlib import Path
+
+OWN = Path(__file__).parent
+# Their frames are passed over when the place of a fault is shown; the caller's own code comes before them.
+LIBRARIES = {"absl", "chex", "flax", "haiku", "hydra", "jax", "jaxlib", "matplotlib", "numpy", "omegaconf"}
+LIBRARIES |= {"optax", "orbax", "PIL", "scipy", "sklearn", "yaml"}
 
 
-def line(error: BaseException) -> str:
-    """Tells an error in one line, by its type too where it was not expected."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, EXPECTED) else f"{type(error).__name__}: {text}"
+class RunnerError(Exception):
+    """The base of the errors of runner; the message is one line that says where, what and what to do.
+
+    Attributes:
+        exit_code: of the command that ends with this error.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(RunnerError, ValueError):
+    """A command or a configuration that is refused."""
+
+    exit_code = 2
+
+
+class Occupied(RunnerError, ValueError):
+    """A directory that this run may not use."""
+
+    exit_code = 2
+
+
+class Untrusted(RunnerError, ValueError):
+    """A saved run that holds more than plain data, or names code that is not trusted."""
+
+    exit_code = 2
+
+
+class Busy(RunnerError, ValueError):
+    """A run directory in which another process trains."""
+
+    exit_code = 3
+
+
+class StorageError(RunnerError, OSError):
+    """A state that could not be saved."""
+
+    exit_code = 4
+
+
+class NotFinite(RunnerError, ArithmeticError):
+    """A loss, or a leaf of the state, that is NaN or infinite.
+
+    Args:
+        step: the first step at which it is not finite, or by which that was noticed.
+        message: which value it is.
+    """
+
+    exit_code = 5
+
+    def __init__(self, step: int, message: str):
+        super().__init__(step, message)
+        self.step, self.message = int(step), message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Misfit(RunnerError, ValueError):
+    """A checkpoint whose names, shapes or dtypes differ from those of the state that it is restored into."""
+
+    exit_code = 6
+
+
+class Unreadable(RunnerError, ValueError):
+    """A checkpoint that is damaged or incomplete."""
+
+    exit_code = 6
+
+
+class Stopped(RunnerError):
+    """A run that was asked to stop; its state is saved, and it can be resumed."""
+
+    exit_code = 130
+
+
+def describe(error: BaseException) -> str:
+    """Returns an error as one line: its message, or for a fault in code the place, the type and the message."""
+    message = " ".join(str(error).split())
+    if is_deliberate(error):
+        return message
+    frame = fault_of(error)
+    where = f"{_shown(frame.filename)}:{frame.lineno} in {frame.name}: " if frame else ""
+    return f"{where}{type(error).__name__}: {message}"
+
+
+def exit_code(error: BaseException) -> int:
+    """Returns the exit code of a command that ends with an error."""
+    if isinstance(error, RunnerError):
+        return error.exit_code
+    if not is_deliberate(error):
+        return 1
+    return 4 if isinstance(error, OSError) else 2
+
+
+def is_deliberate(error: BaseException) -> bool:
+    """Returns whether the message of an error is meant for users: it was raised on purpose, or by the system."""
+    if isinstance(error, RunnerError | OSError):
+        return True
+    return isinstance(error, ValueError) and _was_raised(error)
+
+
+def _was_raised(error: BaseException) -> bool:
+    """Returns whether the innermost frame is at a `raise` statement outside of the libraries."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or _is_library(frames[-1].filename):
+        return False
+    text = linecache.getline(frames[-1].filename, frames[-1].lineno or 0).strip()
+    return text.startswith("raise ") or text == "raise"
+
+
+def fault_of(error: BaseException) -> traceback.FrameSummary | None:
+    """Returns the innermost frame of a user's code, or else of runner, in which an error occurred."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(OWN)]
+    return (own or frames or [None])[-1]
+
+
+def _is_library(filename: str) -> bool:
+    path = Path(filename)
+    for root in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        if path.is_relative_to(root):
+            return path.relative_to(root).parts[0].removesuffix(".py") in LIBRARIES
+    return filename.startswith("<") or path.is_relative_to(sysconfig.get_path("stdlib"))
+
+
+def _shown(filename: str) -> str:
+    """Returns the shortest of a file's names relative to the working directory and to the folders of imports."""
+    path = Path(filename)
+    roots = [os.getcwd(), *(folder for folder in sys.path if folder)]
+    names = [str(path.relative_to(root)) for root in roots if path.is_relative_to(root)]
+    return min([filename, *names], key=len)

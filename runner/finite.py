@@ -6,19 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from runner.errors import NotFinite
 from runner.scenario import named_leaves
-
-
-class NotFinite(ArithmeticError):
-    """A loss, or a leaf of the state, that is no finite number any more.
-
-    Attributes:
-        step: the first at which it is not, or by which the state was seen not to be.
-    """
-
-    def __init__(self, step: int, told: str):
-        super().__init__(told)
-        self.step = int(step)
 
 
 @jax.jit

@@ -16,9 +16,10 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from runner.checks import ConfigError, check, complete
+from runner.checks import check, complete
 from runner.compose import checked, is_hydras, jobs, opened
 from runner.directory import differences
+from runner.errors import ConfigError
 from runner.files import replace
 
 log = logging.getLogger("runner")

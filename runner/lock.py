@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from runner.errors import Busy
+
 NAME = ".lock"
 PATIENCE = 0.5  # seconds for an owner to write who it is
 WAY_OUT = "wait for it to end, or take another hydra.run.dir"
@@ -17,10 +19,6 @@ WAY_OUT = "wait for it to end, or take another hydra.run.dir"
 _held: set[Path] = set()  # by this process, which the system lets lock a file any number of times
 _guard = threading.Lock()
 os.register_at_fork(after_in_child=_held.clear)  # a child holds none of its parent's locks
-
-
-class Busy(ValueError):
-    """A run directory that another writer holds."""
 
 
 class Lock:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from runner.best import Best
 from runner.compile_cache import release_programs
+from runner.errors import Stopped
 from runner.finite import are_finite, refuse_not_finite
 from runner.records import Record
-from runner.signals import Stopped
 from runner.stretch import Keys, Program
 from runner.types import Key, Metrics
 

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner.errors import line
+from runner.errors import Stopped, describe
 from runner.memory import available_memory
-from runner.signals import Stopped
 from runner.writers.board import Board
 
 
@@ -60,7 +59,7 @@ def run_members(
         try:
             value = prepared.training.run(prepared.directory, board.progress(names[number]), stop)
         except BaseException as error:
-            end(number, Outcome(error=error), line(error))
+            end(number, Outcome(error=error), describe(error))
         else:
             best = "" if value is None else f"best {value:.4g}  "
             end(number, Outcome(value), f"{best}{prepared.directory}")
@@ -73,7 +72,7 @@ def run_members(
             try:
                 prepared = prepare(number)
             except Exception as error:
-                end(number, Outcome(error=error), line(error))
+                end(number, Outcome(error=error), describe(error))
                 continue
             if prepared is not None:
                 size = prepared.training.memory

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.finite import NotFinite
+from runner.errors import NotFinite
 from runner.types import Mean, Metrics
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import runner
 from runner.checkpoints import Checkpoints
 from runner.directory import Directory
-from runner.finite import NotFinite
+from runner.errors import NotFinite
 from runner.scenario import named_leaves
 from runner.stretch import Program
 from runner.training import Training

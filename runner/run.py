@@ -1,6 +1,7 @@
 """A run directory opened again: its configuration, its objects, its states."""
 
 import functools
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +155,13 @@ class Run:
         self.require("sample")
         if isinstance(settings.get("prompt"), str):
             settings["prompt"] = self._tokens(settings["prompt"])
-        arguments = (jax.random.key(seed), self.state(step), n, tuple(settings.items()))
         try:
-            return np.asarray(_sample(*split(self.scenario), *arguments))
+            inspect.signature(self.scenario.sample).bind(None, None, n, **settings)
         except TypeError as error:
             given = ", ".join(f"{name}={value}" for name, value in settings.items())
             raise ValueError(f"{type(self.scenario).__name__} cannot sample with {given}: {error}") from error
+        arguments = (jax.random.key(seed), self.state(step), n, tuple(settings.items()))
+        return np.asarray(_sample(*split(self.scenario), *arguments))
 
     def texts(self, tokens: np.ndarray) -> list[str]:
         """Spells tokens `[n, length]`."""

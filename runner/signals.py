@@ -15,10 +15,6 @@ _received: list[int] = []
 _before: dict[int, Any] = {}  # the handlers of whoever called, while somebody listens
 
 
-class Stopped(Exception):
-    """A run was told to stop; what it had made is saved, and it can go on."""
-
-
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
     """Takes both signals as a request, even where the parent had SIGINT ignored; only the main thread can.

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from runner.errors import is_deliberate
 from runner.finite import are_finite, refuse_not_finite
 from runner.numbers import join, split
 from runner.scenario import named_leaves
@@ -69,7 +70,9 @@ class Program:
         """Gives shapes and dtypes of the state, and refuses parts that do not fit each other, before any compile."""
         try:
             return self._template()
-        except (TypeError, ValueError, AssertionError) as error:
+        except ValueError as error:
+            if not is_deliberate(error):
+                raise
             shapes = ", ".join(
                 f"{name} {dtype}{list(shape)}" for name, (shape, dtype) in self.spec.features.items()
             )

@@ -12,11 +12,11 @@ import jax
 from runner import figures, provenance
 from runner.best import best_of
 from runner.build import build, bytes_of, refuse_beyond_memory
-from runner.checkpoints import Checkpoints, Unreadable
+from runner.checkpoints import Checkpoints
 from runner.directory import Directory, leaves
+from runner.errors import Stopped, Unreadable
 from runner.lock import Lock
 from runner.run_info import NO_BEST, RunInfo
-from runner.signals import Stopped
 from runner.trust import trusting
 from runner.warm_start import WarmStart
 from runner.writers import Progress, Writer, file_writers, parameter_table

@@ -12,16 +12,14 @@ from typing import Any, NoReturn
 
 import yaml
 
+from runner.errors import Untrusted
+
 SIZE = 262_144  # bytes of a configuration
 NODES = 20_000  # values in it
 LEVELS = 24  # of values within values
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
-
-
-class Untrusted(ValueError):
-    """A saved run that says more than plain data, or names code that nobody here has said to trust."""
 
 
 def read_plain(path: Path) -> dict:

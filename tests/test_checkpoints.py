@@ -15,7 +15,8 @@ import faults.damage
 import faults.threads
 from faults import subject
 from runner import seals
-from runner.checkpoints import Checkpoints, Misfit, StorageError, Unreadable
+from runner.checkpoints import Checkpoints
+from runner.errors import Misfit, StorageError, Unreadable
 
 
 class State(NamedTuple):

@@ -8,9 +8,10 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from runner.build import build, follow, make
-from runner.checks import ConfigError, complete
+from runner.checks import complete
 from runner.compose import change, checked, compose, jobs, opened, parts
 from runner.directory import differences
+from runner.errors import ConfigError
 
 
 def test_nothing_given_is_the_default_run_with_every_setting_of_its_parts():

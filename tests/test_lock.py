@@ -12,11 +12,13 @@ import pytest
 
 import faults.starts
 from runner.directory import Directory
-from runner.lock import Busy, Lock, is_held
+from runner.errors import Busy
+from runner.lock import Lock, is_held
 
 TAKE = """
 import os, sys
-from runner.lock import Busy, Lock
+from runner.lock import Lock
+from runner.errors import Busy
 print("ready", flush=True)
 sys.stdin.readline()
 try:

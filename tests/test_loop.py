@@ -13,14 +13,13 @@ import optax
 import pytest
 
 from runner import Loop, seals
-from runner.checkpoints import Checkpoints, StorageError
+from runner.checkpoints import Checkpoints
 from runner.datasets import Arrays, FirstBatch, Stream
-from runner.finite import NotFinite
+from runner.errors import NotFinite, Stopped, StorageError
 from runner.optimizers import adam, sgd
 from runner.records import Record
 from runner.scenarios import GAN, Regression
 from runner.schedules import Cosine
-from runner.signals import Stopped
 from runner.stretch import Keys, Program
 from runner.types import Dataset, Mean, Spec
 from runner.writers import JsonLines

@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from runner import members
+from runner.errors import Stopped
 from runner.members import Prepared, run_members
-from runner.signals import Stopped
 
 
 class Training:

@@ -12,7 +12,8 @@ import faults.programs
 import faults.readers
 from faults import subject
 from runner import seals, trees
-from runner.checkpoints import Checkpoints, Misfit
+from runner.checkpoints import Checkpoints
+from runner.errors import Misfit
 
 TEMPLATE = jax.eval_shape(lambda: subject.state(0))
 
