@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
@@ -101,6 +101,75 @@ def apply_gradients(optimizer: Optimizer, state: TrainState, grads: Params, net_
     return TrainState(optax.apply_updates(state.params, updates), net_state, opt_state)
 
 
+def forward(
+    net: Any, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool = True
+) -> tuple[Any, TrainState]:
+    """Calls a net, in training mode unless stated otherwise.
+
+    Returns:
+        The outputs, and the `TrainState` with the new state of the net (the moving statistics of BatchNorm, say),
+        which in evaluation mode is the old one.
+    """
+    outputs, net_state = call(net, state, key, *inputs, is_training=is_training)
+    return outputs, state._replace(net_state=net_state)
+
+
+def infer(net: Any, state: TrainState, *inputs: jax.Array) -> Any:
+    """Returns the outputs of a net in evaluation mode, without a key."""
+    return call(net, state, None, *inputs, is_training=False)[0]
+
+
+def update(
+    optimizer: Optimizer,
+    net: TrainState,
+    loss: Callable[[TrainState], tuple[jax.Array, tuple[TrainState, Metrics]]],
+) -> tuple[TrainState, Metrics]:
+    """Updates one net by the gradient of a loss with respect to its parameters.
+
+    Args:
+        optimizer: of the net.
+        net: the net before the update.
+        loss: `loss(net) -> value, (net after the forward passes, metrics)`.
+
+    Returns:
+        The updated net, and the metrics of the loss.
+    """
+
+    def loss_of_all(net):
+        value, (after, metrics) = loss(net)
+        return value, ((after,), metrics)
+
+    (net,), metrics = update_jointly(optimizer, (net,), loss_of_all)
+    return net, metrics
+
+
+def update_jointly(
+    optimizer: Optimizer,
+    nets: Sequence[TrainState],
+    loss: Callable[..., tuple[jax.Array, tuple[Sequence[TrainState], Metrics]]],
+) -> tuple[list[TrainState], Metrics]:
+    """Updates several nets by the gradient of one loss, which is computed in a single backward pass.
+
+    Args:
+        optimizer: of each of the nets, which each have their own `opt_state`.
+        nets: the nets before the update.
+        loss: `loss(*nets) -> value, (nets after the forward passes, metrics)`.
+
+    Returns:
+        The updated nets, and the metrics of the loss.
+    """
+
+    def loss_of_params(params):
+        value, (after, metrics) = loss(
+            *(net._replace(params=own) for net, own in zip(nets, params, strict=True))
+        )
+        return value, ([net.net_state for net in after], metrics)
+
+    grads, (net_states, metrics) = jax.grad(loss_of_params, has_aux=True)([net.params for net in nets])
+    updated = zip(nets, grads, net_states, strict=True)
+    return [apply_gradients(optimizer, *each) for each in updated], metrics
+
+
 def per_example(values: jax.Array) -> jax.Array:
     """Averages all axes but the first: `[B, ...] -> [B]`."""
     return values.reshape(len(values), -1).mean(1)
@@ -188,10 +257,38 @@ def check_weights(owner: Any, *names: str) -> None:
             raise ValueError(f"{name}: {weight} is not a finite number from 0 up")
 
 
-def moving_average(average: Params, params: Params, decay: float, step: jax.Array) -> Params:
-    """Follows parameters by an exponential average, warmed up with decay `min(decay, (1 + step) / (10 + step))`.
+def start_average(params: Params, decay: float | None) -> Any:
+    """Returns the first value of a moving average, a copy of the parameters; None if there is no average."""
+    return None if decay is None else copy(params)
 
-    Without the warm-up a decay of 0.999 leaves 13.5 % of the random start in the average after 2000 steps.
+
+def moving_average(average: Any, params: Params, decay: float | None, step: jax.Array) -> Any:
+    """Updates an exponential moving average of parameters; returns it unchanged if the decay is None.
+
+    The decay is warmed up as `min(decay, (1 + step) / (10 + step))`. Without the warm-up a decay of 0.999 leaves
+    13.5 % of the random initial values in the average after 2000 steps.
     """
+    if decay is None:
+        return average
     rate = jnp.minimum(decay, (1 + step) / (10 + step))
     return jax.tree.map(lambda old, new: (old + (1 - rate) * (new - old)).astype(old.dtype), average, params)
+
+
+def averaged(net: TrainState, average: Any) -> TrainState:
+    """Returns the net with its averaged parameters, or unchanged if there is no average."""
+    return net if average is None else net._replace(params=average)
+
+
+def split_batches(batch: Batch, count: int) -> list[Batch]:
+    """Splits the arrays `[count, B, ...]` of a step that uses several batches into the batches, arrays `[B, ...]`.
+
+    Raises:
+        ValueError: an array does not have the leading axis `[count]`.
+    """
+    for name, array in batch.items():
+        if array.ndim < 2 or len(array) != count:
+            raise ValueError(
+                f"{name}: shape {array.shape} needs a leading axis for the batches of one step (batches_per_step):"
+                f" expected ({count}, B, ...)"
+            )
+    return [{name: array[number] for name, array in batch.items()} for number in range(count)]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from runner.scenario import Statistics, apply_gradients, call, create, per_example
+from runner.scenario import Statistics, create, forward, infer, per_example, update_jointly
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 
@@ -54,36 +54,30 @@ class Autoencoder:
         encoder_key, decoder_key = jax.random.split(key)
         inputs, x = Statistics.of(spec, "x", self.standardize), spec.example(1)["x"]
         encoder = create(self.encoder, self.optimizer, encoder_key, x)
-        codes, _ = call(self.encoder, encoder, None, x, is_training=False)
+        codes = infer(self.encoder, encoder, x)
         return AutoencoderState(encoder, create(self.decoder, self.optimizer, decoder_key, codes), inputs)
 
     def step(self, key: Key, state: AutoencoderState, batch: Batch) -> tuple[AutoencoderState, Metrics]:
         """Makes one update of both nets by the gradient of the mean loss."""
-        encoder, decoder, inputs = state
         encoder_key, decoder_key = jax.random.split(key)
-        x = inputs.standardize(batch["x"])
+        x = state.inputs.standardize(batch["x"])
 
-        def loss(params):
-            players = [net._replace(params=own) for net, own in zip((encoder, decoder), params, strict=True)]
-            codes, encoder_state = call(self.encoder, players[0], encoder_key, x, is_training=True)
-            outputs, decoder_state = call(self.decoder, players[1], decoder_key, codes, is_training=True)
-            return per_example(self.loss(outputs, x)).mean(), (encoder_state, decoder_state)
+        def loss(encoder, decoder):
+            codes, encoder = forward(self.encoder, encoder, encoder_key, x)
+            outputs, decoder = forward(self.decoder, decoder, decoder_key, codes)
+            value = per_example(self.loss(outputs, x)).mean()
+            return value, ((encoder, decoder), {"loss": value})
 
-        both = jax.value_and_grad(loss, has_aux=True)
-        (value, net_states), grads = both((encoder.params, decoder.params))
-        encoder = apply_gradients(self.optimizer, encoder, grads[0], net_states[0])
-        decoder = apply_gradients(self.optimizer, decoder, grads[1], net_states[1])
-        return AutoencoderState(encoder, decoder, inputs), {"loss": value}
+        (encoder, decoder), metrics = update_jointly(self.optimizer, (state.encoder, state.decoder), loss)
+        return AutoencoderState(encoder, decoder, state.inputs), metrics
 
     def features(self, state: AutoencoderState, x: jax.Array) -> jax.Array:
         """Gives codes `[B, code_size]`."""
-        x = state.inputs.standardize(x)
-        return call(self.encoder, state.encoder, None, x, is_training=False)[0]
+        return infer(self.encoder, state.encoder, state.inputs.standardize(x))
 
     def predict(self, state: AutoencoderState, x: jax.Array) -> jax.Array:
         """Gives x again, `[B, ...]`, as its code remembers it."""
-        codes = self.features(state, x)
-        return state.inputs.restore(call(self.decoder, state.decoder, None, codes, is_training=False)[0])
+        return state.inputs.restore(infer(self.decoder, state.decoder, self.features(state, x)))
 
     reconstruct = predict
 

@@ -8,14 +8,15 @@ import jax.numpy as jnp
 
 from runner.scenario import (
     Statistics,
-    apply_gradients,
-    call,
+    averaged,
     check_decay,
     check_weights,
-    copy,
     create,
+    forward,
     moving_average,
     per_example,
+    start_average,
+    update,
 )
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Params, Spec, TrainState
 
@@ -88,28 +89,24 @@ class Diffusion:
         """Makes the first state; the average starts as a copy of the net."""
         inputs = Statistics.of(spec, "x").over(spec.shape("x"))
         net = create(self.net, self.optimizer, key, spec.example(1)["x"], jnp.zeros(1))
-        average: Any = None if self.ema is None else copy(net.params)
-        return DiffusionState(net, average, inputs, jnp.zeros((), jnp.int32))
+        return DiffusionState(net, start_average(net.params, self.ema), inputs, jnp.zeros((), jnp.int32))
 
     def step(self, key: Key, state: DiffusionState, batch: Batch) -> tuple[DiffusionState, Metrics]:
         """Makes one update by the gradient of the mean loss at random times."""
-        net, average, inputs, step = state
 
-        def loss(params):
-            player = net._replace(params=params)
-            losses, net_state = self._losses(key, player, inputs, batch["x"], is_training=True)
-            metrics = {name: values.mean() for name, values in losses.items()}
-            return metrics["loss"], (metrics, net_state)
+        def loss(net):
+            values, net = self._losses(key, net, state.inputs, batch["x"], is_training=True)
+            metrics = jax.tree.map(jnp.mean, values)
+            return metrics["loss"], (net, metrics)
 
-        grads, (metrics, net_state) = jax.grad(loss, has_aux=True)(net.params)
-        net = apply_gradients(self.optimizer, net, grads, net_state)
-        if self.ema is not None:
-            average = moving_average(average, net.params, self.ema, step)
-        return DiffusionState(net, average, inputs, step + 1), metrics
+        net, metrics = update(self.optimizer, state.net, loss)
+        average = moving_average(state.average, net.params, self.ema, state.step)
+        return DiffusionState(net, average, state.inputs, state.step + 1), metrics
 
     def evaluate(self, key: Key, state: DiffusionState, batch: Batch) -> Metrics:
         """Gives the losses of held-out x at random times, each [B]."""
-        return self._losses(key, self._judged(state), state.inputs, batch["x"], is_training=False)[0]
+        net = averaged(state.net, state.average)
+        return self._losses(key, net, state.inputs, batch["x"], is_training=False)[0]
 
     def _losses(self, key: Key, net: TrainState, inputs: Statistics, x: jax.Array, is_training: bool):
         noise_key, time_key, net_key = jax.random.split(key, 3)
@@ -117,15 +114,15 @@ class Diffusion:
         noise_rate, signal_rate = self._rates(jax.random.uniform(time_key, (len(x),)), x)
         noise = jax.random.normal(noise_key, x.shape)
         noisy = signal_rate * x + noise_rate * noise
-        predicted, image, net_state = self._denoise(net_key, net, noisy, noise_rate, signal_rate, is_training)
+        predicted, image, net = self._denoise(net_key, net, noisy, noise_rate, signal_rate, is_training)
         noise_loss, image_loss = per_example(self.loss(predicted, noise)), per_example(self.loss(image, x))
         total = noise_loss if self.image_weight is None else noise_loss + self.image_weight * image_loss
-        return {"loss": total, "noise_loss": noise_loss, "image_loss": image_loss}, net_state
+        return {"loss": total, "noise_loss": noise_loss, "image_loss": image_loss}, net
 
     def _denoise(self, key: Key | None, net: TrainState, noisy, noise_rate, signal_rate, is_training: bool):
         variance = jnp.square(noise_rate).reshape(-1)
-        noise, net_state = call(self.net, net, key, noisy, variance, is_training=is_training)
-        return noise, (noisy - noise_rate * noise) / signal_rate, net_state
+        noise, net = forward(self.net, net, key, noisy, variance, is_training=is_training)
+        return noise, (noisy - noise_rate * noise) / signal_rate, net
 
     def sample(
         self, key: Key, state: DiffusionState, n: int, diffusion_steps: int | None = None
@@ -137,7 +134,7 @@ class Diffusion:
         """
         steps = self.diffusion_steps if diffusion_steps is None else diffusion_steps
         _check_steps(steps)
-        net, noise = self._judged(state), jax.random.normal(key, (n, *state.inputs.mean.shape))
+        net, noise = averaged(state.net, state.average), jax.random.normal(key, (n, *state.inputs.mean.shape))
 
         def denoise(place, carry):
             noisy, _ = carry
@@ -146,9 +143,6 @@ class Diffusion:
             return after[1] * x + after[0] * noise, x
 
         return state.inputs.restore(jax.lax.fori_loop(0, steps, denoise, (noise, noise))[1])
-
-    def _judged(self, state: DiffusionState) -> TrainState:
-        return state.net if state.average is None else state.net._replace(params=state.average)
 
     def _rates(self, time: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         start, end = jnp.arccos(self.max_signal_rate), jnp.arccos(self.min_signal_rate)

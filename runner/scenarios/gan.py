@@ -1,19 +1,23 @@
 """Generative adversarial nets: two players, two optimizers, updates in turn."""
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from runner.scenario import (
-    apply_gradients,
-    call,
+    averaged,
     check_decay,
     check_weights,
-    copy,
     create,
+    forward,
+    infer,
     moving_average,
+    split_batches,
+    start_average,
+    update,
 )
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState
 
@@ -92,54 +96,44 @@ class GAN:
         return {"generator": spec.shape("x"), "discriminator": ()}
 
     def init(self, key: Key, spec: Spec) -> GANState:
-        """Makes the first state; the average starts as a copy of the generator."""
+        """Returns the first state; the average starts as a copy of the generator."""
         generator_key, discriminator_key = jax.random.split(key)
-        latents = jnp.zeros((1, self.latent_size))
+        latents, x = jnp.zeros((1, self.latent_size)), spec.example(1)["x"]
         generator = create(self.generator, self.generator_optimizer, generator_key, latents)
-        x = spec.example(1)["x"]
         discriminator = create(self.discriminator, self.discriminator_optimizer, discriminator_key, x)
-        average: Any = None if self.ema is None else copy(generator.params)
+        average = start_average(generator.params, self.ema)
         return GANState(generator, discriminator, average, jnp.zeros((), jnp.int32))
 
     def step(self, key: Key, state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         """Updates the discriminator on each batch of `x [critic_steps, B, ...]`, then the generator once."""
         generator, discriminator, average, step = state
         *critic_keys, generator_key = jax.random.split(key, self.critic_steps + 1)
-        for critic_key, real in zip(critic_keys, batch["x"], strict=True):
-            discriminator, metrics = self._update_discriminator(critic_key, generator, discriminator, real)
-        size = batch["x"].shape[1]
-        generator, generator_loss = self._update_generator(generator_key, generator, discriminator, size)
-        if self.ema is not None:
-            average = moving_average(average, generator.params, self.ema, step)
-        return GANState(generator, discriminator, average, step + 1), metrics | {
-            "generator_loss": generator_loss
-        }
+        batches = split_batches(batch, self.critic_steps)
+        for critic_key, real in zip(critic_keys, batches, strict=True):
+            loss = functools.partial(self._discriminator_loss, critic_key, generator, real["x"])
+            discriminator, metrics = update(self.discriminator_optimizer, discriminator, loss)
+        loss = functools.partial(self._generator_loss, generator_key, discriminator, len(batches[0]["x"]))
+        generator, generator_metrics = update(self.generator_optimizer, generator, loss)
+        average = moving_average(average, generator.params, self.ema, step)
+        return GANState(generator, discriminator, average, step + 1), metrics | generator_metrics
 
-    def _update_discriminator(self, key: Key, generator: TrainState, state: TrainState, real: jax.Array):
+    def _discriminator_loss(self, key: Key, generator: TrainState, real: jax.Array, net: TrainState):
         latent_key, generator_key, real_key, fake_key, penalty_key = jax.random.split(key, 5)
-        latents = self._latents(latent_key, len(real))
-        fake, _ = call(self.generator, generator, generator_key, latents, is_training=True)
-
-        def loss(params):
-            player = state._replace(params=params)
-            real_logits, net_state = call(self.discriminator, player, real_key, real, is_training=True)
-            player = player._replace(net_state=net_state)
-            fake_logits, net_state = call(self.discriminator, player, fake_key, fake, is_training=True)
-            value = self.loss.discriminator(real_logits, fake_logits).mean()
-            metrics = {
-                "discriminator_loss": value,
-                "real_logit": real_logits.mean(),
-                "fake_logit": fake_logits.mean(),
-            }
-            penalties = self._penalties(penalty_key, player, real, fake)
-            return value + sum(penalties.values()), (metrics | penalties, net_state)
-
-        grads, (metrics, net_state) = jax.grad(loss, has_aux=True)(state.params)
-        return apply_gradients(self.discriminator_optimizer, state, grads, net_state), metrics
+        fake, _ = forward(self.generator, generator, generator_key, self._latents(latent_key, len(real)))
+        real_logits, after_real = forward(self.discriminator, net, real_key, real)
+        fake_logits, after_fake = forward(self.discriminator, after_real, fake_key, fake)
+        value = self.loss.discriminator(real_logits, fake_logits).mean()
+        metrics = {
+            "discriminator_loss": value,
+            "real_logit": real_logits.mean(),
+            "fake_logit": fake_logits.mean(),
+        }
+        penalties = self._penalties(penalty_key, after_real, real, fake)
+        return value + sum(penalties.values()), (after_fake, metrics | penalties)
 
     def _penalties(self, key: Key, player: TrainState, real: jax.Array, fake: jax.Array) -> Metrics:
         def squared_slope(x):  # of the logit of each example in x: [B]
-            logits = lambda x: call(self.discriminator, player, key, x, is_training=True)[0].sum()
+            logits = lambda x: forward(self.discriminator, player, key, x)[0].sum()
             return jnp.square(jax.grad(logits)(x)).reshape(len(x), -1).sum(1)
 
         penalties = {}
@@ -153,29 +147,21 @@ class GAN:
             penalties["gradient_penalty"] = self.gradient_penalty * jnp.square(slope - 1).mean()
         return penalties
 
-    def _update_generator(self, key: Key, state: TrainState, discriminator: TrainState, size: int):
+    def _generator_loss(self, key: Key, discriminator: TrainState, size: int, net: TrainState):
         latent_key, generator_key, discriminator_key = jax.random.split(key, 3)
-        latents = self._latents(latent_key, size)
-
-        def loss(params):
-            player = state._replace(params=params)
-            fake, net_state = call(self.generator, player, generator_key, latents, is_training=True)
-            logits, _ = call(self.discriminator, discriminator, discriminator_key, fake, is_training=True)
-            return self.loss.generator(logits).mean(), net_state
-
-        (value, net_state), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-        return apply_gradients(self.generator_optimizer, state, grads, net_state), value
+        fake, net = forward(self.generator, net, generator_key, self._latents(latent_key, size))
+        logits, _ = forward(self.discriminator, discriminator, discriminator_key, fake)
+        value = self.loss.generator(logits).mean()
+        return value, (net, {"generator_loss": value})
 
     def _latents(self, key: Key, size: int) -> jax.Array:
         return jax.random.normal(key, (size, self.latent_size))
 
     def sample(self, key: Key, state: GANState, n: int) -> jax.Array:
-        """Draws x `[n, ...]` from the averaged generator, or from the raw one where there is no average."""
-        player = state.generator if state.average is None else state.generator._replace(params=state.average)
-        return call(self.generator, player, None, self._latents(key, n), is_training=False)[0]
+        """Draws x `[n, ...]` from the averaged generator, or from the raw one if there is no average."""
+        return infer(self.generator, averaged(state.generator, state.average), self._latents(key, n))
 
     def evaluate(self, key: Key, state: GANState, batch: Batch) -> Metrics:
-        """Gives the logits of held-out and of generated x, and both players' losses, each [B]."""
+        """Returns the logits of held-out and of generated x, and the losses of both players, each [B]."""
         sides = batch["x"], self.sample(key, state, len(batch["x"]))
-        logits = [call(self.discriminator, state.discriminator, None, x, is_training=False)[0] for x in sides]
-        return self.loss.judge(*logits)
+        return self.loss.judge(*(infer(self.discriminator, state.discriminator, x) for x in sides))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import apply_gradients, call, create, mean_of_logits, per_example
+from runner.scenario import create, forward, infer, mean_of_logits, per_example, update
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 
@@ -71,18 +71,17 @@ class LanguageModel:
     def step(self, key: Key, state: LanguageModelState, batch: Batch) -> tuple[LanguageModelState, Metrics]:
         """Makes one update by the gradient of the mean loss over all places."""
 
-        def loss(params):
-            net = state.net._replace(params=params)
-            logits, net_state = call(self.net, net, key, batch["x"], is_training=True)
-            return per_example(self.loss(logits, batch["y"])).mean(), net_state
+        def loss(net):
+            logits, net = forward(self.net, net, key, batch["x"])
+            value = per_example(self.loss(logits, batch["y"])).mean()
+            return value, (net, {"loss": value})
 
-        (value, net_state), grads = jax.value_and_grad(loss, has_aux=True)(state.net.params)
-        net = apply_gradients(self.optimizer, state.net, grads, net_state)
-        return state._replace(net=net), {"loss": value}
+        net, metrics = update(self.optimizer, state.net, loss)
+        return state._replace(net=net), metrics
 
     def predict(self, state: LanguageModelState, x: jax.Array) -> jax.Array:
         """Gives logits of the next tokens `[B, T, V]`."""
-        return call(self.net, state.net, None, x, is_training=False)[0]
+        return infer(self.net, state.net, x)
 
     combine = staticmethod(mean_of_logits)
 

@@ -1,6 +1,7 @@
 """The GAN as an ordinary differential equation: both players follow one vector field, without optimizers."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from runner.integrators import Integrator
-from runner.scenario import call, check_weights, create
+from runner.scenario import check_weights, create, forward, infer
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState
 
 
@@ -67,76 +68,72 @@ class ODEGAN:
         return {"generator": spec.shape("x"), "discriminator": ()}
 
     def init(self, key: Key, spec: Spec) -> ODEGANState:
-        """Makes the first state."""
+        """Returns the first state."""
         generator_key, discriminator_key = jax.random.split(key)
-        none = optax.identity()
-        generator = create(self.generator, none, generator_key, jnp.zeros((1, self.latent_size)))
-        return ODEGANState(
-            generator, create(self.discriminator, none, discriminator_key, spec.example(1)["x"])
-        )
+        latents, x, none = jnp.zeros((1, self.latent_size)), spec.example(1)["x"], optax.identity()
+        generator = create(self.generator, none, generator_key, latents)
+        return ODEGANState(generator, create(self.discriminator, none, discriminator_key, x))
 
     def step(self, key: Key, state: ODEGANState, batch: Batch) -> tuple[ODEGANState, Metrics]:
-        """Makes one step of the integrator and one of the penalty, on one batch."""
+        """Makes one step of the integrator and one of the penalty, both on the same batch and latents."""
+        keys, x = [jax.random.fold_in(key, number) for number in range(3)], batch["x"]
         params = (state.generator.params, state.discriminator.params)
-        keys = tuple(jax.random.fold_in(key, number) for number in range(3))
-        field = jax.grad(lambda params: self._play(keys, state, params, batch["x"]), has_aux=True)
+        gradient = jax.grad(lambda params: self._losses(keys, _with_params(state, params), x), has_aux=True)
         descend = lambda grads: jax.tree.map(jnp.negative, grads)
-        grads, (metrics, net_states) = field(params)
-        metrics |= {
-            "generator_gradient": optax.tree.norm(grads[0]),
-            "discriminator_gradient": optax.tree.norm(grads[1]),
-        }
-        move = lambda params: descend(field(params)[0])
-        generator, discriminator = self.integrator.step(move, params, descend(grads), self.step_size)
+        grads, (after, metrics) = gradient(params)
+        field = lambda params: descend(gradient(params)[0])
+        generator, discriminator = self.integrator.step(field, params, descend(grads), self.step_size)
+        metrics["generator_gradient"], metrics["discriminator_gradient"] = map(optax.tree.norm, grads)
         if self.regularization is not None:
-            penalty = lambda discriminator: self._penalty(keys, state, discriminator, len(batch["x"]))
-            metrics["penalty"], push = jax.value_and_grad(penalty)(params[1])
+            penalty = lambda own: self._penalty(keys, _with_params(state, (params[0], own)), len(x))
+            metrics["penalty"], slopes = jax.value_and_grad(penalty)(params[1])
             rate = self.step_size * self.regularization
-            discriminator = jax.tree.map(lambda value, slope: value - rate * slope, discriminator, push)
-        moved = zip(state, (generator, discriminator), net_states, strict=True)
-        players = [player._replace(params=params, net_state=net_state) for player, params, net_state in moved]
-        return ODEGANState(*players), metrics
+            discriminator = jax.tree.map(lambda value, slope: value - rate * slope, discriminator, slopes)
+        return _with_params(after, (generator, discriminator)), metrics
 
-    def _play(self, keys: tuple[Key, ...], state: ODEGANState, params: tuple, real: jax.Array):
-        """Adds up both players' losses, each a function of its own parameters only: the gradient is the joint field."""
-        fake, generator_state = self._fake(keys, state.generator._replace(params=params[0]), len(real))
-        player, rival = state.discriminator._replace(params=params[1]), jax.lax.stop_gradient(params[1])
-        real_logits, net_state = call(self.discriminator, player, keys[2], real, is_training=True)
-        player = player._replace(net_state=net_state)
-        fake_logits, net_state = call(
-            self.discriminator, player, keys[2], jax.lax.stop_gradient(fake), is_training=True
+    def _losses(self, keys: list[Key], nets: ODEGANState, real: jax.Array):
+        """Returns the sum of both losses, whose gradient is the joint field.
+
+        Each loss depends on the parameters of its own player only.
+        """
+        fake, generator = self._generate(keys, nets.generator, len(real))
+        real_logits, after_real = forward(self.discriminator, nets.discriminator, keys[2], real)
+        fake_logits, after_fake = forward(
+            self.discriminator, after_real, keys[2], jax.lax.stop_gradient(fake)
         )
-        rival_logits, _ = call(
-            self.discriminator, player._replace(params=rival), keys[2], fake, is_training=True
-        )
+        constant = after_real._replace(params=jax.lax.stop_gradient(after_real.params))
+        generator_logits, _ = forward(self.discriminator, constant, keys[2], fake)
         losses = {
             "discriminator_loss": self.loss.discriminator(real_logits, fake_logits).mean(),
-            "generator_loss": self.loss.generator(rival_logits).mean(),
+            "generator_loss": self.loss.generator(generator_logits).mean(),
         }
-        return sum(losses.values()), (losses, (generator_state, net_state))
+        return sum(losses.values()), (ODEGANState(generator, after_fake), losses)
 
-    def _penalty(self, keys: tuple[Key, ...], state: ODEGANState, discriminator: Any, size: int) -> jax.Array:
+    def _penalty(self, keys: list[Key], nets: ODEGANState, size: int) -> jax.Array:
+        """Returns the squared norm of the gradient of the generator's loss with respect to the generator."""
+
         def generator_loss(params):
-            fake, _ = self._fake(keys, state.generator._replace(params=params), size)
-            player = state.discriminator._replace(params=discriminator)
+            fake, _ = self._generate(keys, nets.generator._replace(params=params), size)
             return self.loss.generator(
-                call(self.discriminator, player, keys[2], fake, is_training=True)[0]
+                forward(self.discriminator, nets.discriminator, keys[2], fake)[0]
             ).mean()
 
-        grads = jax.grad(generator_loss)(state.generator.params)
-        return optax.tree.norm(grads, squared=True)
+        return optax.tree.norm(jax.grad(generator_loss)(nets.generator.params), squared=True)
 
-    def _fake(self, keys: tuple[Key, ...], generator: TrainState, size: int) -> tuple[jax.Array, Any]:
-        latents = jax.random.normal(keys[0], (size, self.latent_size))
-        return call(self.generator, generator, keys[1], latents, is_training=True)
+    def _generate(self, keys: list[Key], generator: TrainState, size: int) -> tuple[jax.Array, TrainState]:
+        return forward(
+            self.generator, generator, keys[1], jax.random.normal(keys[0], (size, self.latent_size))
+        )
 
     def sample(self, key: Key, state: ODEGANState, n: int) -> jax.Array:
         """Draws x `[n, ...]`."""
-        latents = jax.random.normal(key, (n, self.latent_size))
-        return call(self.generator, state.generator, None, latents, is_training=False)[0]
+        return infer(self.generator, state.generator, jax.random.normal(key, (n, self.latent_size)))
 
     def evaluate(self, key: Key, state: ODEGANState, batch: Batch) -> Metrics:
-        """Gives the logits of held-out and of generated x, and both players' losses, each [B]."""
+        """Returns the logits of held-out and of generated x, and the losses of both players, each [B]."""
         sides = batch["x"], self.sample(key, state, len(batch["x"]))
-        logits = [call(self.discriminator, state.discriminator, None, x, is_training=False)[0] for x in sides]
-        return self.loss.judge(*logits)
+        return self.loss.judge(*(infer(self.discriminator, state.discriminator, x) for x in sides))
+
+
+def _with_params(nets: ODEGANState, params: Sequence[Any]) -> ODEGANState:
+    return ODEGANState(*(net._replace(params=own) for net, own in zip(nets, params, strict=True)))

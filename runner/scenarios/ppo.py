@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.scenario import apply_gradients, call, check_weights, create
+from runner.scenario import check_weights, create, forward, infer, update
 from runner.types import Batch, Environment, Key, Mean, Metrics, Optimizer, Spec, TrainState
 
 MOST_TRANSITIONS = 2**31 - 1
@@ -124,7 +124,7 @@ class PPO:
         """Plays one rollout and learns from it."""
         act_key, order_key, learn_key = jax.random.split(key, 3)
         state, (seen, finished) = jax.lax.scan(self._act, state, jax.random.split(act_key, self.rollout))
-        ask = lambda x: call(self.value, state.value, None, x.reshape(-1, *x.shape[2:]), is_training=False)[0]
+        ask = lambda x: infer(self.value, state.value, x.reshape(-1, *x.shape[2:]))
         values, after = (ask(x).reshape(seen.reward.shape) for x in (seen.observation, seen.after))
         advantages = self.advantages(seen.reward, values, after, seen.terminated, seen.ended)
         rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (seen, advantages, advantages + values))
@@ -141,7 +141,7 @@ class PPO:
         """Makes one step in each environment."""
         action_key, step_key, reset_key = jax.random.split(key, 3)
         observation = jax.vmap(self.environment.observe)(state.environments)
-        logits, _ = call(self.policy, state.policy, None, observation, is_training=False)
+        logits = infer(self.policy, state.policy, observation)
         action = jax.random.categorical(action_key, logits)
         keys = jax.random.split(step_key, self.environments)
         moved, reward, terminated, truncated = jax.vmap(self.environment.step)(
@@ -171,37 +171,31 @@ class PPO:
         return jax.lax.scan(trace, jnp.zeros_like(errors[0]), (errors, carried), reverse=True)[1]
 
     def _learn(self, key: Key, nets: tuple[TrainState, TrainState], rows: tuple):
-        """Makes one update of both nets on one minibatch."""
+        """Updates both nets once, on one minibatch."""
         seen, advantages, targets = rows
         policy_key, value_key = jax.random.split(key)
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
-        def policy_loss(params):
-            policy = nets[0]._replace(params=params)
-            logits, net_state = call(self.policy, policy, policy_key, seen.observation, is_training=True)
+        def policy_loss(policy):
+            logits, policy = forward(self.policy, policy, policy_key, seen.observation)
             change = _log_probability(logits, seen.action) - seen.log_probability
             ratio = jnp.exp(change)
             kept = jnp.minimum(ratio * advantages, jnp.clip(ratio, 1 - self.clip, 1 + self.clip) * advantages)
             entropy = optax.losses.softmax_cross_entropy(logits, jax.nn.softmax(logits)).mean()
             loss = -kept.mean()
-            clipped = {"clip_fraction": (jnp.abs(ratio - 1) > self.clip).mean()}
             metrics = {"policy_loss": loss, "entropy": entropy, "approximate_kl": (ratio - 1 - change).mean()}
+            metrics["clip_fraction"] = (jnp.abs(ratio - 1) > self.clip).mean()
             total = loss if self.entropy_weight is None else loss - self.entropy_weight * entropy
-            return total, (metrics | clipped, net_state)
+            return total, (policy, metrics)
 
-        def value_loss(params):
-            value = nets[1]._replace(params=params)
-            expected, net_state = call(self.value, value, value_key, seen.observation, is_training=True)
+        def value_loss(value):
+            expected, value = forward(self.value, value, value_key, seen.observation)
             loss = optax.losses.l2_loss(expected, targets).mean()
-            return loss, ({"value_loss": loss}, net_state)
+            return loss, (value, {"value_loss": loss})
 
-        updated, metrics = [], {}
-        optimizers = (self.policy_optimizer, self.value_optimizer)
-        for net, optimizer, loss in zip(nets, optimizers, (policy_loss, value_loss), strict=True):
-            grads, (told, net_state) = jax.grad(loss, has_aux=True)(net.params)
-            updated.append(apply_gradients(optimizer, net, grads, net_state))
-            metrics |= told
-        return tuple(updated), metrics
+        policy, metrics = update(self.policy_optimizer, nets[0], policy_loss)
+        value, value_metrics = update(self.value_optimizer, nets[1], value_loss)
+        return (policy, value), metrics | value_metrics
 
     def evaluate(self, key: Key, state: PPOState, batch: Batch) -> Metrics:
         """Plays episodes with the likeliest action each time, and gives their returns [episodes]."""
@@ -210,7 +204,7 @@ class PPO:
         def move(carry):
             number, environments, alive, returns = carry
             observation = jax.vmap(self.environment.observe)(environments)
-            logits, _ = call(self.policy, state.policy, None, observation, is_training=False)
+            logits = infer(self.policy, state.policy, observation)
             keys = jax.random.split(jax.random.fold_in(play_key, number), self.episodes)
             environments, reward, *ends = jax.vmap(self.environment.step)(
                 keys, environments, logits.argmax(-1)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import Statistics, apply_gradients, call, create, per_example
+from runner.scenario import Statistics, create, forward, infer, per_example, update
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 
@@ -63,21 +63,19 @@ class Regression:
 
     def step(self, key: Key, state: RegressionState, batch: Batch) -> tuple[RegressionState, Metrics]:
         """Makes one update by the gradient of the mean loss."""
-        net, inputs, targets, centre = state
-        x, y = inputs.standardize(batch["x"]), targets.standardize(batch["y"])
+        x, y = state.inputs.standardize(batch["x"]), state.targets.standardize(batch["y"])
 
-        def loss(params):
-            outputs, net_state = call(self.net, net._replace(params=params), key, x, is_training=True)
-            return per_example(self.loss(outputs, y)).mean(), net_state
+        def loss(net):
+            outputs, net = forward(self.net, net, key, x)
+            value = per_example(self.loss(outputs, y)).mean()
+            return value, (net, {"loss": value})
 
-        (value, net_state), grads = jax.value_and_grad(loss, has_aux=True)(net.params)
-        net = apply_gradients(self.optimizer, net, grads, net_state)
-        return RegressionState(net, inputs, targets, centre), {"loss": value}
+        net, metrics = update(self.optimizer, state.net, loss)
+        return state._replace(net=net), metrics
 
     def predict(self, state: RegressionState, x: jax.Array) -> jax.Array:
         """Gives predictions of y `[B, ...]`, in its own units."""
-        outputs, _ = call(self.net, state.net, None, state.inputs.standardize(x), is_training=False)
-        return state.targets.restore(outputs)
+        return state.targets.restore(infer(self.net, state.net, state.inputs.standardize(x)))
 
     def evaluate(self, key: Key, state: RegressionState, batch: Batch) -> Metrics:
         """Gives loss, absolute and squared error, and the moments of y about the training mean, each [B]."""

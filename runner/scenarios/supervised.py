@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import Statistics, apply_gradients, call, create, mean_of_logits, per_example
+from runner.scenario import Statistics, create, forward, infer, mean_of_logits, per_example, update
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 LARGEST_CONFUSION = (
@@ -63,21 +63,19 @@ class Supervised:
 
     def step(self, key: Key, state: SupervisedState, batch: Batch) -> tuple[SupervisedState, Metrics]:
         """Makes one update by the gradient of the mean loss."""
-        net, inputs = state
-        x = inputs.standardize(batch["x"])
+        x, y = state.inputs.standardize(batch["x"]), batch["y"]
 
-        def loss(params):
-            logits, net_state = call(self.net, net._replace(params=params), key, x, is_training=True)
-            return per_example(self.loss(logits, batch["y"])).mean(), (logits, net_state)
+        def loss(net):
+            logits, net = forward(self.net, net, key, x)
+            value = per_example(self.loss(logits, y)).mean()
+            return value, (net, {"loss": value, "accuracy": _correct(logits, y).mean()})
 
-        (value, (logits, net_state)), grads = jax.value_and_grad(loss, has_aux=True)(net.params)
-        net = apply_gradients(self.optimizer, net, grads, net_state)
-        return SupervisedState(net, inputs), {"loss": value, "accuracy": _correct(logits, batch["y"]).mean()}
+        net, metrics = update(self.optimizer, state.net, loss)
+        return SupervisedState(net, state.inputs), metrics
 
     def predict(self, state: SupervisedState, x: jax.Array) -> jax.Array:
         """Gives logits `[B, classes]`."""
-        net, inputs = state
-        return call(self.net, net, None, inputs.standardize(x), is_training=False)[0]
+        return infer(self.net, state.net, state.inputs.standardize(x))
 
     combine = staticmethod(mean_of_logits)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import Statistics, apply_gradients, call, check_weights, create
+from runner.scenario import Statistics, check_weights, create, forward, infer, update_jointly
 from runner.types import Batch, Key, Likelihood, Metrics, Optimizer, Spec, TrainState
 
 
@@ -77,18 +77,15 @@ class VAE:
 
     def step(self, key: Key, state: VAEState, batch: Batch) -> tuple[VAEState, Metrics]:
         """Makes one update of both nets by the gradient of the mean negative bound."""
-        encoder, decoder, inputs = state
 
-        def loss(params):
-            players = encoder._replace(params=params[0]), decoder._replace(params=params[1])
-            values, net_states = self._bound(key, VAEState(*players, inputs), batch["x"], is_training=True)
-            metrics = {name: value.mean() for name, value in values.items()}
-            return metrics["loss"], (metrics, net_states)
+        def loss(encoder, decoder):
+            nets = VAEState(encoder, decoder, state.inputs)
+            values, nets = self._bound(key, nets, batch["x"], is_training=True)
+            metrics = jax.tree.map(jnp.mean, values)
+            return metrics["loss"], (nets, metrics)
 
-        grads, (metrics, net_states) = jax.grad(loss, has_aux=True)((encoder.params, decoder.params))
-        encoder = apply_gradients(self.optimizer, encoder, grads[0], net_states[0])
-        decoder = apply_gradients(self.optimizer, decoder, grads[1], net_states[1])
-        return VAEState(encoder, decoder, inputs), metrics
+        (encoder, decoder), metrics = update_jointly(self.optimizer, (state.encoder, state.decoder), loss)
+        return VAEState(encoder, decoder, state.inputs), metrics
 
     def evaluate(self, key: Key, state: VAEState, batch: Batch) -> Metrics:
         """Gives the negative bound and its two parts, in nats, each [B]."""
@@ -96,25 +93,21 @@ class VAE:
 
     def _bound(self, key: Key, state: VAEState, x: jax.Array, is_training: bool):
         encoder_key, decoder_key, latent_key = jax.random.split(key, 3)
-        mean, log_variance, encoder_state = self._encode(encoder_key, state, x, is_training)
+        x = state.inputs.standardize(x)
+        outputs, encoder = forward(self.encoder, state.encoder, encoder_key, x, is_training=is_training)
+        mean, log_variance = jnp.split(outputs, 2, axis=-1)
         latents = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(latent_key, mean.shape)
-        outputs, decoder_state = call(
-            self.decoder, state.decoder, decoder_key, latents, is_training=is_training
-        )
-        nats = self.loss.negative_log(outputs, state.inputs.standardize(x))
+        outputs, decoder = forward(self.decoder, state.decoder, decoder_key, latents, is_training=is_training)
+        nats = self.loss.negative_log(outputs, x)
         reconstruction = nats.reshape(len(x), -1).sum(1)
         divergence = 0.5 * (jnp.square(mean) + jnp.exp(log_variance) - 1 - log_variance).sum(1)
-        metrics = {"loss": reconstruction + self.beta * divergence, "reconstruction": reconstruction}
-        return metrics | {"divergence": divergence}, (encoder_state, decoder_state)
-
-    def _encode(self, key: Key | None, state: VAEState, x: jax.Array, is_training: bool):
-        x = state.inputs.standardize(x)
-        outputs, net_state = call(self.encoder, state.encoder, key, x, is_training=is_training)
-        return *jnp.split(outputs, 2, axis=-1), net_state
+        loss = reconstruction + self.beta * divergence
+        values = {"loss": loss, "reconstruction": reconstruction, "divergence": divergence}
+        return values, (encoder, decoder)
 
     def features(self, state: VAEState, x: jax.Array) -> jax.Array:
         """Gives the means of the latents `[B, latent_size]`."""
-        return self._encode(None, state, x, is_training=False)[0]
+        return jnp.split(infer(self.encoder, state.encoder, state.inputs.standardize(x)), 2, axis=-1)[0]
 
     def reconstruct(self, state: VAEState, x: jax.Array) -> jax.Array:
         """Gives x again, `[B, ...]`, from the means of its latents."""
@@ -125,5 +118,4 @@ class VAE:
         return self._decode(state, jax.random.normal(key, (n, self.latent_size)))
 
     def _decode(self, state: VAEState, latents: jax.Array) -> jax.Array:
-        outputs, _ = call(self.decoder, state.decoder, None, latents, is_training=False)
-        return state.inputs.restore(self.loss.mean(outputs))
+        return state.inputs.restore(self.loss.mean(infer(self.decoder, state.decoder, latents)))
