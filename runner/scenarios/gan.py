@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner.losses import penalties
 from runner.scenario import (
     averaged,
     check_decay,
@@ -47,9 +48,8 @@ class GAN:
         loss: of the two players.
         latent_size: of the standard normal latents.
         critic_steps: updates of the discriminator for each one of the generator.
-        r1: weight of half the squared gradient of the logits at real x (Mescheder et al. 2018, R1), or None.
-        gradient_penalty: weight of (|gradient of the logits| - 1)^2 between real and fake x (Gulrajani et al. 2017),
-            or None.
+        r1: weight of half the squared gradient norm of the logits at real x (Mescheder et al. 2018), or None.
+        gradient_penalty: weight of (gradient norm - 1)^2 between real and fake x (Gulrajani et al. 2017), or None.
         ema: decay of the generator's moving average, warmed up, which then samples and is judged, or None.
     """
 
@@ -128,24 +128,17 @@ class GAN:
             "real_logit": real_logits.mean(),
             "fake_logit": fake_logits.mean(),
         }
-        penalties = self._penalties(penalty_key, after_real, real, fake)
-        return value + sum(penalties.values()), (after_fake, metrics | penalties)
+        penalty = self._penalties(penalty_key, after_real, real, fake)
+        return value + sum(penalty.values()), (after_fake, metrics | penalty)
 
-    def _penalties(self, key: Key, player: TrainState, real: jax.Array, fake: jax.Array) -> Metrics:
-        def squared_slope(x):  # of the logit of each example in x: [B]
-            logits = lambda x: forward(self.discriminator, player, key, x)[0].sum()
-            return jnp.square(jax.grad(logits)(x)).reshape(len(x), -1).sum(1)
-
-        penalties = {}
+    def _penalties(self, key: Key, net: TrainState, real: jax.Array, fake: jax.Array) -> Metrics:
+        logits, values = lambda x: forward(self.discriminator, net, key, x)[0], {}
         if self.r1 is not None:
-            penalties["r1"] = self.r1 * 0.5 * squared_slope(real).mean()
+            values["r1"] = self.r1 * 0.5 * penalties.squared_gradient_norm(logits, real).mean()
         if self.gradient_penalty is not None:
-            share = jax.random.uniform(key, (len(real),) + (1,) * (real.ndim - 1))
-            slope = jnp.sqrt(
-                squared_slope(share * real + (1 - share) * fake) + 1e-12
-            )  # sqrt's own slope at 0 is infinite
-            penalties["gradient_penalty"] = self.gradient_penalty * jnp.square(slope - 1).mean()
-        return penalties
+            penalty = penalties.gradient_penalty(logits, key, real, fake).mean()
+            values["gradient_penalty"] = self.gradient_penalty * penalty
+        return values
 
     def _generator_loss(self, key: Key, discriminator: TrainState, size: int, net: TrainState):
         latent_key, generator_key, discriminator_key = jax.random.split(key, 3)
