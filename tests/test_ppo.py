@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from runner import Loop
@@ -21,19 +20,6 @@ SMALL = [
     "scenario.rollout=16",
     "scenario.episodes=3",
 ]
-
-
-def test_advantages_equal_a_plain_loop_and_what_is_cut_off_is_worth_what_was_expected():
-    scenario = build(compose(SMALL)).scenario
-    random = np.random.default_rng(0)
-    reward, value, after = random.normal(size=(3, 9, 2)).astype(np.float32)
-    terminated, truncated = random.random((2, 9, 2)) < 0.3
-    found = scenario.advantages(*map(jnp.asarray, (reward, value, after, terminated, terminated | truncated)))
-    expected = np.zeros((10, 2))
-    for t in reversed(range(9)):
-        error = reward[t] + 0.99 * np.where(terminated[t], 0, after[t]) - value[t]
-        expected[t] = error + 0.99 * 0.95 * np.where(terminated[t] | truncated[t], 0, expected[t + 1])
-    np.testing.assert_allclose(found, expected[:-1], rtol=1e-4, atol=1e-5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,25 +50,6 @@ def test_returns_are_of_episodes_that_ended_and_carry_over_from_step_to_step():
         counts.append(int(metrics["return"].count))
         assert 0 <= metrics["return"].total <= 3 * counts[-1]
     assert counts == [5, 5, 10]  # after steps 3, 6, and 9 and 12
-
-
-@dataclasses.dataclass(frozen=True)
-class Clock(Counter):
-    """Is cut off by time after three steps."""
-
-    def step(self, key, state, action):
-        return state + 1, action.astype(jnp.float32), jnp.array(False), state + 1 >= 3
-
-
-def test_what_follows_a_cut_is_what_was_seen_last_and_not_the_new_beginning():
-    parts = build(compose(SMALL)).scenario
-    scenario = dataclasses.replace(parts, environment=Clock())
-    state = scenario.init(KEY, nothing().spec)
-    _, (seen, _) = jax.lax.scan(scenario._act, state, jax.random.split(KEY, 6))
-    assert seen.observation[:, 0, 0].tolist() == [0, 1, 2, 0, 1, 2]
-    assert seen.after[:, 0, 0].tolist() == [1, 2, 3, 1, 2, 3]
-    assert seen.ended[:, 0].tolist() == [False, False, True] * 2
-    assert not seen.terminated.any()
 
 
 def test_it_learns_the_action_that_is_worth_more():
