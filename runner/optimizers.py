@@ -12,12 +12,15 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
+from runner.bounds import Bound, check, decay, optional, positive, require, weight
 from runner.schedules import Constant
 from runner.types import Params
 
 Schedule = Callable[[Any], Any]
-SHARES = ("b1", "b2", "decay", "momentum")  # of what an optimizer keeps of the past
-SIZES = ("eps", "weight_decay")
+RATE = Bound(lambda value: 0 < value < math.inf, "{value} is not a finite number above 0")
+OPTIONS = dict.fromkeys(("b1", "b2", "decay", "momentum"), decay) | dict.fromkeys(
+    ("eps", "weight_decay"), weight
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,25 +46,16 @@ class Recipe:
     updates_per_step: int = 1
 
     def __post_init__(self):
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate: must be a finite number above 0, not {self.learning_rate}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip: must be a number above 0, or null for none, not {self.clip}")
+        require(self, learning_rate=RATE, clip=optional(positive), horizon=optional(positive))
         if not callable(self.schedule):
             raise ValueError(
                 f"schedule: {self.schedule!r} is none; the full rate throughout is schedule=constant"
             )
         if self.horizon is None and getattr(self.schedule, "needs_horizon", True):
             raise ValueError("horizon: a schedule needs the number of steps that it spans")
-        if self.horizon is not None and not self.horizon > 0:
-            raise ValueError(f"horizon: {self.horizon} is not above 0")
         for name, value in self.options.items():
-            if value is None:
-                continue
-            if name in SHARES and not 0 <= value < 1:
-                raise ValueError(f"{name}: must be from 0 to below 1, not {value}")
-            if name in SIZES and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name}: must be a finite number, and not below 0, not {value}")
+            if name in OPTIONS:
+                check(name, value, optional(OPTIONS[name]))
 
     def init(self, params: Params) -> Any:
         """Makes the optimizer's state, as optax does."""

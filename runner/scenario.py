@@ -1,7 +1,6 @@
 """The protocol of a training algorithm, and what its implementations share."""
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -241,20 +240,6 @@ def listed(names: Sequence[str], shown: int = 8) -> str:
 def copy(tree: Any) -> Any:
     """Copies every leaf, so that two trees of one state share no buffer and both can be donated."""
     return jax.tree.map(jnp.copy, tree)
-
-
-def check_decay(ema: float | None) -> None:
-    """Raises ValueError where the decay of a moving average is outside [0, 1)."""
-    if ema is not None and not 0 <= ema < 1:
-        raise ValueError(f"ema: {ema} is no decay, from 0 to less than 1")
-
-
-def check_weights(owner: Any, *names: str) -> None:
-    """Raises ValueError where one of an object's weights is no finite number from 0 up; None is off."""
-    for name in names:
-        weight = getattr(owner, name)
-        if weight is not None and not 0 <= weight < math.inf:
-            raise ValueError(f"{name}: {weight} is not a finite number from 0 up")
 
 
 def start_average(params: Params, decay: float | None) -> Any:

@@ -4,6 +4,11 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from runner.bounds import Bound, check, positive, require
+
+FRACTION = Bound(lambda value: 0 < value < 1, "{value} is not a fraction of the run, above 0 and below 1")
+SHARE = Bound(lambda value: 0 <= value <= 1, "{value} is not a share of the full rate, from 0 to 1")
+
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
@@ -23,7 +28,7 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self):
-        _check_share("final", self.final)
+        require(self, final=SHARE)
 
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
@@ -38,9 +43,7 @@ class WarmupCosine:
     final: float = 0.0
 
     def __post_init__(self):
-        if not 0 < self.warmup < 1:
-            raise ValueError(f"warmup: {self.warmup} is not a fraction of the run, above 0 and below 1")
-        _check_share("final", self.final)
+        require(self, warmup=FRACTION, final=SHARE)
 
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
@@ -55,8 +58,7 @@ class Exponential:
     final: float = 0.01
 
     def __post_init__(self):
-        if not self.final > 0:
-            raise ValueError(f"final: {self.final} is not above 0")
+        require(self, final=positive)
 
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
@@ -72,10 +74,8 @@ class Piecewise:
 
     def __post_init__(self):
         for boundary in self.boundaries:
-            if not 0 < boundary < 1:
-                raise ValueError(f"boundaries: {boundary} is not a fraction of the run, above 0 and below 1")
-        if not self.factor > 0:
-            raise ValueError(f"factor: {self.factor} is not above 0")
+            check("boundaries", boundary, FRACTION)
+        require(self, factor=positive)
 
     def __call__(self, fraction):
         """Gives the factor at a fraction of the run, in [0, 1]."""
@@ -84,8 +84,3 @@ class Piecewise:
 
 def _half_cosine(final, fraction):
     return final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * fraction))
-
-
-def _check_share(name: str, share: float) -> None:
-    if not 0 <= share <= 1:
-        raise ValueError(f"{name}: {share} is not a share of the full rate, from 0 to 1")

@@ -84,7 +84,7 @@ def test_a_schedule_passes_in_steps_where_a_step_makes_several_updates():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: optimizers.adam(float("nan")), "learning_rate: must be a finite number above 0, not nan"),
+        (lambda: optimizers.adam(float("nan")), "learning_rate: nan is not a finite number above 0"),
         (lambda: optimizers.sgd(0.0), "learning_rate"),
         (lambda: optimizers.adam(clip=0.0), "clip"),
         (lambda: optimizers.adam(schedule=Cosine()), "horizon"),

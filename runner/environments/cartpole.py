@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner.bounds import count, positive, require
 from runner.types import Key
 
 
@@ -46,11 +47,8 @@ class CartPole:
     max_steps: int = 500
 
     def __post_init__(self):
-        if self.max_steps < 1:
-            raise ValueError(f"max_steps: {self.max_steps} is less than 1")
-        for name in ("gravity", "cart_mass", "pole_mass", "pole_length", "force"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not above 0")
+        require(self, gravity=positive, cart_mass=positive, pole_mass=positive, pole_length=positive)
+        require(self, force=positive, max_steps=count)
 
     @property
     def observation_shape(self) -> tuple[int, ...]:

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from runner.bounds import check, positive
+
 
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Gives |predictions - targets|, in their shape."""
@@ -16,6 +18,5 @@ def huber(predictions: jax.Array, targets: jax.Array, delta: float = 1.0) -> jax
     Raises:
         ValueError: a delta that is not above 0.
     """
-    if not delta > 0:
-        raise ValueError(f"delta: {delta} is not above 0")
+    check("delta", delta, positive)
     return optax.losses.huber_loss(predictions, targets, delta=delta)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from runner.bounds import count, loss_of_targets, require
 from runner.scenario import Statistics, create, forward, infer, per_example, update_jointly
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
@@ -38,12 +39,7 @@ class Autoencoder:
     standardize: bool = True
 
     def __post_init__(self):
-        if not callable(self.loss):
-            raise ValueError(
-                "loss: Autoencoder needs a function of outputs and targets, such as squared_error"
-            )
-        if self.code_size < 1:
-            raise ValueError(f"code_size: {self.code_size} is less than 1")
+        require(self, loss=loss_of_targets, code_size=count)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives the encoder the code's size, the decoder the data's shape."""

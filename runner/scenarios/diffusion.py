@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner.bounds import check, count, decay, loss_of_targets, optional, require, weight
 from runner.scenario import (
     Statistics,
     averaged,
-    check_decay,
-    check_weights,
     create,
     forward,
     moving_average,
@@ -65,16 +64,13 @@ class Diffusion:
     ema: float | None = 0.999
 
     def __post_init__(self):
-        if not callable(self.loss):
-            raise ValueError("loss: Diffusion needs a function of outputs and targets, such as squared_error")
+        require(self, loss=loss_of_targets, diffusion_steps=count)
+        require(self, image_weight=optional(weight), ema=optional(decay))
         if not 0 < self.min_signal_rate < self.max_signal_rate < 1:
             given = f"{self.min_signal_rate} and max_signal_rate {self.max_signal_rate}"
             raise ValueError(
                 f"min_signal_rate: {given} are not in rising order between 0 and 1, both exclusive"
             )
-        _check_steps(self.diffusion_steps)
-        check_weights(self, "image_weight")
-        check_decay(self.ema)
 
     @property
     def weights(self) -> str:
@@ -132,8 +128,8 @@ class Diffusion:
         Raises:
             ValueError: fewer than one step.
         """
+        check("diffusion_steps", diffusion_steps, optional(count))
         steps = self.diffusion_steps if diffusion_steps is None else diffusion_steps
-        _check_steps(steps)
         net, noise = averaged(state.net, state.average), jax.random.normal(key, (n, *state.inputs.mean.shape))
 
         def denoise(place, carry):
@@ -148,8 +144,3 @@ class Diffusion:
         start, end = jnp.arccos(self.max_signal_rate), jnp.arccos(self.min_signal_rate)
         angle = (start + time * (end - start)).reshape(-1, *[1] * (x.ndim - 1))
         return jnp.sin(angle), jnp.cos(angle)
-
-
-def _check_steps(steps: int) -> None:
-    if steps < 1:
-        raise ValueError(f"diffusion_steps: {steps} is less than 1")

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner.bounds import adversarial_loss, at_most, count, decay, optional, require, weight
 from runner.losses import penalties
 from runner.scenario import (
     averaged,
-    check_decay,
-    check_weights,
     create,
     forward,
     infer,
@@ -21,8 +20,6 @@ from runner.scenario import (
     update,
 )
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState
-
-MOST_CRITIC_STEPS = 1000  # each is compiled by itself
 
 
 class GANState(NamedTuple):
@@ -67,15 +64,9 @@ class GAN:
     standardize = False  # x is as the data has it
 
     def __post_init__(self):
-        if not hasattr(self.loss, "discriminator"):
-            raise ValueError("loss: GAN needs the losses of two players, such as non_saturating")
-        for name in ("latent_size", "critic_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is less than 1")
-        if self.critic_steps > MOST_CRITIC_STEPS:
-            raise ValueError(f"critic_steps: {self.critic_steps} is more than {MOST_CRITIC_STEPS}")
-        check_weights(self, "r1", "gradient_penalty")
-        check_decay(self.ema)
+        require(self, loss=adversarial_loss, latent_size=count, critic_steps=count, ema=optional(decay))
+        require(self, r1=optional(weight), gradient_penalty=optional(weight))
+        require(self, critic_steps=at_most(1000))  # each is compiled by itself
 
     @property
     def weights(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner.bounds import check, count, loss_of_targets, optional, positive, require
 from runner.scenario import create, forward, infer, mean_of_logits, per_example, update
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
@@ -41,15 +42,11 @@ class LanguageModel:
     temperature: float = 1.0
 
     def __post_init__(self):
-        if not callable(self.loss):
-            raise ValueError(
-                "loss: LanguageModel needs a function of outputs and targets, such as cross_entropy"
-            )
+        require(self, loss=loss_of_targets, length=count, temperature=positive)
         if not 0 <= self.burn_in < self.context:
             raise ValueError(
                 f"burn_in: {self.burn_in} of a context of {self.context} leave nothing; need 0 or more"
             )
-        _check_sample(self.length, self.temperature)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives the net one logit for each token of the vocabulary.
@@ -113,28 +110,22 @@ class LanguageModel:
         Raises:
             ValueError: a length below 1, or a temperature that is not above 0.
         """
+        check("length", length, optional(count))
+        check("temperature", temperature, optional(positive))
         length = self.length if length is None else length
-        _check_sample(length, 1.0 if temperature is None else temperature)
         temperature = self.temperature if temperature is None else temperature
         prompt = () if prompt is None else prompt
 
         def write(carry, key):
-            window, count = carry  # tokens [n, context], of which the first `count` are written
-            logits = self.predict(state, window)[:, jnp.maximum(count - 1, 0)]
-            token = jax.random.categorical(key, jnp.where(count > 0, logits / temperature, 0.0))
-            window = jnp.where(count < self.context, window, jnp.roll(window, -1, axis=1))
-            count = jnp.minimum(count + 1, self.context)
-            return (window.at[:, count - 1].set(token), count), token
+            window, written = carry  # tokens [n, context], of which the first `written` are in use
+            logits = self.predict(state, window)[:, jnp.maximum(written - 1, 0)]
+            token = jax.random.categorical(key, jnp.where(written > 0, logits / temperature, 0.0))
+            window = jnp.where(written < self.context, window, jnp.roll(window, -1, axis=1))
+            written = jnp.minimum(written + 1, self.context)
+            return (window.at[:, written - 1].set(token), written), token
 
         seen = jnp.array(prompt[-self.context :], jnp.int32)
         window = jnp.zeros((n, self.context), jnp.int32).at[:, : len(seen)].set(seen[None])
         _, tokens = jax.lax.scan(write, (window, jnp.int32(len(seen))), jax.random.split(key, length))
         given = jnp.broadcast_to(jnp.array(prompt, jnp.int32)[None], (n, len(prompt)))
         return jnp.concatenate([given, tokens.T], axis=1)
-
-
-def _check_sample(length: int, temperature: float) -> None:
-    if length < 1:
-        raise ValueError(f"length: {length} is less than 1")
-    if not temperature > 0:
-        raise ValueError(f"temperature: {temperature} is not above 0")

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from runner.bounds import adversarial_loss, count, optional, positive, require, runge_kutta, weight
 from runner.integrators import Integrator
-from runner.scenario import check_weights, create, forward, infer
+from runner.scenario import create, forward, infer
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState
 
 
@@ -53,15 +54,8 @@ class ODEGAN:
     standardize = False  # x is as the data has it
 
     def __post_init__(self):
-        if not hasattr(self.loss, "discriminator"):
-            raise ValueError("loss: ODEGAN needs the losses of two players, such as non_saturating")
-        if not hasattr(self.integrator, "weights"):
-            raise ValueError("integrator: ODEGAN needs a Runge-Kutta method, such as rk4")
-        if self.latent_size < 1:
-            raise ValueError(f"latent_size: {self.latent_size} is less than 1")
-        if not self.step_size > 0:
-            raise ValueError(f"step_size: {self.step_size} is not above 0")
-        check_weights(self, "regularization")
+        require(self, loss=adversarial_loss, integrator=runge_kutta, latent_size=count)
+        require(self, step_size=positive, regularization=optional(weight))
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives the generator the data's shape, the discriminator one logit."""

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from runner.bounds import count, optional, positive, require, share, weight
 from runner.environments import rollouts
 from runner.losses.policies import clipped_surrogate, draw_action
-from runner.scenario import check_weights, create, forward, infer, update
+from runner.scenario import create, forward, infer, update
 from runner.types import Batch, Environment, Key, Metrics, Optimizer, Spec, TrainState
 
 
@@ -65,15 +66,8 @@ class PPO:
     episodes: int = 20
 
     def __post_init__(self):
-        for name in ("environments", "rollout", "epochs", "minibatches", "episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is less than 1")
-        for name in ("discount", "trace_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not from 0 to 1")
-        if not self.clip > 0:
-            raise ValueError(f"clip: {self.clip} is not above 0")
-        check_weights(self, "entropy_weight")
+        require(self, environments=count, rollout=count, epochs=count, minibatches=count, episodes=count)
+        require(self, discount=share, trace_decay=share, clip=positive, entropy_weight=optional(weight))
         rollouts.check_sizes(self.environments, self.rollout, self.minibatches)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:

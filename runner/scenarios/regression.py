@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner.bounds import loss_of_targets, require
 from runner.scenario import Statistics, create, forward, infer, per_example, update
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
@@ -36,10 +37,7 @@ class Regression:
     standardize: bool = True
 
     def __post_init__(self):
-        if not callable(self.loss):
-            raise ValueError(
-                "loss: Regression needs a function of outputs and targets, such as squared_error"
-            )
+        require(self, loss=loss_of_targets)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives one output for each number of a target.

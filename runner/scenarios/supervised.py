@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner.bounds import loss_of_targets, require
 from runner.scenario import Statistics, create, forward, infer, mean_of_logits, per_example, update
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
@@ -38,10 +39,7 @@ class Supervised:
     standardize: bool = True
 
     def __post_init__(self):
-        if not callable(self.loss):
-            raise ValueError(
-                "loss: Supervised needs a function of outputs and targets, such as cross_entropy"
-            )
+        require(self, loss=loss_of_targets)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives one logit for each class.

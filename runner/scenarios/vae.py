@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import Statistics, check_weights, create, forward, infer, update_jointly
+from runner.bounds import count, likelihood, require, weight
+from runner.scenario import Statistics, create, forward, infer, update_jointly
 from runner.types import Batch, Key, Likelihood, Metrics, Optimizer, Spec, TrainState
 
 
@@ -43,15 +44,11 @@ class VAE:
     standardize: bool = False
 
     def __post_init__(self):
-        if not hasattr(self.loss, "negative_log"):
-            raise ValueError("loss: VAE needs a likelihood, such as bernoulli")
+        require(self, loss=likelihood, latent_size=count, beta=weight)
         if self.loss.bounds and self.standardize:
             raise ValueError(
                 f"standardize: standardised x leave the bounds {self.loss.bounds} of the loss; set false"
             )
-        if self.latent_size < 1:
-            raise ValueError(f"latent_size: {self.latent_size} is less than 1")
-        check_weights(self, "beta")
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
         """Gives the encoder two numbers for each latent, the decoder the data's shape.

@@ -1,0 +1,65 @@
+"""Bounds of settings, declared by name: `require(self, latent_size=count, ema=optional(decay))`."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Bound(NamedTuple):
+    """A condition on a value, and the message for a value that fails it."""
+
+    holds: Callable[[Any], bool]
+    message: str  # a format string of `{value}` and `{owner}`, the name of the class that has the setting
+
+
+def require(owner: Any, **bounds: Bound) -> None:
+    """Checks fields of an object, in the order in which they are listed.
+
+    Raises:
+        ValueError: a field is out of its bound; the message begins with the name of the field.
+    """
+    for name, bound in bounds.items():
+        check(name, getattr(owner, name), bound, type(owner).__name__)
+
+
+def check(name: str, value: Any, bound: Bound, owner: str = "") -> None:
+    """Checks one value.
+
+    Raises:
+        ValueError: the value is out of the bound; the message begins with the given name.
+    """
+    if not bound.holds(value):
+        raise ValueError(f"{name}: {bound.message.format(value=value, owner=owner)}")
+
+
+def optional(bound: Bound) -> Bound:
+    """Returns a bound that also allows None, which turns a setting off."""
+    return bound._replace(holds=lambda value: value is None or bound.holds(value))
+
+
+def at_most(most: int) -> Bound:
+    """Returns the bound of values up to and including `most`."""
+    return Bound(lambda value: value <= most, f"{{value}} is more than {most}")
+
+
+count = Bound(lambda value: value >= 1, "{value} is less than 1")
+positive = Bound(lambda value: value > 0, "{value} is not above 0")
+weight = Bound(lambda value: 0 <= value < math.inf, "{value} is not a finite number from 0 up")
+share = Bound(lambda value: 0 <= value <= 1, "{value} is not from 0 to 1")
+decay = Bound(lambda value: 0 <= value < 1, "{value} is not a decay, from 0 to less than 1")
+loss_of_targets = Bound(
+    callable,
+    "{owner} needs a function of outputs and targets, such as squared_error, or cross_entropy for classes",
+)
+adversarial_loss = Bound(
+    lambda value: hasattr(value, "discriminator"),
+    "{owner} needs the losses of two players, such as non_saturating",
+)
+likelihood = Bound(
+    lambda value: hasattr(value, "negative_log"),
+    "{owner} needs a likelihood, such as bernoulli",
+)
+runge_kutta = Bound(
+    lambda value: hasattr(value, "weights"),
+    "{owner} needs a Runge-Kutta method, such as rk4",
+)
