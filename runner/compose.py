@@ -221,10 +221,10 @@ def _told() -> Iterator[None]:
 
 def _resolved(config: Any) -> Any:
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    missing = sorted(OmegaConf.missing_keys(own))
-    if missing:
-        raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
     try:
+        missing = sorted(OmegaConf.missing_keys(own))
+        if missing:
+            raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
         return OmegaConf.to_container(own, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error

@@ -136,6 +136,12 @@ def fault_of(error: BaseException) -> traceback.FrameSummary | None:
     return (own or frames or [None])[-1]
 
 
+def is_in_users_code(error: BaseException) -> bool:
+    """Returns whether an error occurred in a user's code: not in that of runner or of a library."""
+    frame = fault_of(error)
+    return frame is not None and not Path(frame.filename).is_relative_to(OWN)
+
+
 def _is_library(filename: str) -> bool:
     path = Path(filename)
     for root in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from runner.errors import is_deliberate
+from runner.errors import is_deliberate, is_in_users_code
 from runner.finite import are_finite, refuse_not_finite
 from runner.numbers import join, split
 from runner.scenario import named_leaves
@@ -70,8 +70,8 @@ class Program:
         """Gives shapes and dtypes of the state, and refuses parts that do not fit each other, before any compile."""
         try:
             return self._template()
-        except ValueError as error:
-            if not is_deliberate(error):
+        except (TypeError, ValueError, AssertionError) as error:
+            if is_in_users_code(error) and not is_deliberate(error):
                 raise
             shapes = ", ".join(
                 f"{name} {dtype}{list(shape)}" for name, (shape, dtype) in self.spec.features.items()
