@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+Value = TypeVar("Value")
 
 
 class Bound(NamedTuple):
@@ -30,6 +32,18 @@ def check(name: str, value: Any, bound: Bound, owner: str = "") -> None:
     """
     if not bound.holds(value):
         raise ValueError(f"{name}: {bound.message.format(value=value, owner=owner)}")
+
+
+def override(owner: Any, name: str, value: Value | None, bound: Bound) -> Value:
+    """Returns an argument that overrides the field of the same name, or the field if the argument is None.
+
+    Raises:
+        ValueError: the argument is out of the bound; the message begins with its name.
+    """
+    if value is None:
+        return getattr(owner, name)
+    check(name, value, bound, type(owner).__name__)
+    return value
 
 
 def optional(bound: Bound) -> Bound:

@@ -7,22 +7,22 @@ import jax
 
 
 class Integrator(NamedTuple):
-    """An explicit Runge-Kutta method by its Butcher tableau, for fields that do not name the time.
+    """An explicit Runge-Kutta method, given by its Butcher tableau, for fields that do not depend on time.
 
     Source: Hairer, Nørsett and Wanner 1993, "Solving Ordinary Differential Equations I", section II.1.
     """
 
-    stages: tuple[tuple[float, ...], ...]  # of each stage but the first, the weights of the slopes before it
-    weights: tuple[float, ...]  # of all slopes, in the step itself
+    stages: tuple[tuple[float, ...], ...]  # for each stage but the first, the weights of the slopes before it
+    weights: tuple[float, ...]  # of all slopes, in the step
 
     def step(self, field: Callable[[Any], Any], y: Any, slope: Any, size: Any) -> Any:
-        """Moves y along dy/dt = field(y) by time `size`.
+        """Returns y after one step along dy/dt = field(y).
 
         Args:
-            field: gives slopes in the structure of y.
-            y: where the step starts.
-            slope: field(y), which the caller has, and may have other uses for.
-            size: of the step; a number.
+            field: returns slopes in the structure of y.
+            y: the value at the start of the step.
+            slope: field(y), which the caller may need for other purposes too.
+            size: the time of the step, a number.
         """
         slopes = [slope]
 

@@ -1,7 +1,7 @@
-"""Optimizers that keep their numbers: optax's transformations, made where they are used.
+"""Optimizers that keep their numbers: optax transformations, built where they are used.
 
-The numbers of an optimizer (its rate, its decays) are thus arguments of the compiled call, and another rate does not
-compile again. Any other `optax.GradientTransformation` may stand wherever one of these does.
+The numbers of an optimizer (its learning rate, its decays) are thus arguments of the compiled call, and another
+learning rate does not compile again. Any other `optax.GradientTransformation` can be used in place of one of these.
 """
 
 import dataclasses
@@ -25,16 +25,16 @@ OPTIONS = dict.fromkeys(("b1", "b2", "decay", "momentum"), decay) | dict.fromkey
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """An optax transformation remade from its numbers at each use.
+    """An optax transformation that is built from its numbers at each use.
 
     Attributes:
-        make: `make(learning_rate, **options)`, a constructor of optax.
-        learning_rate: per update, above 0.
-        options: the constructor's other arguments.
+        make: a constructor of optax, `make(learning_rate, **options)`.
+        learning_rate: a finite number above 0.
+        options: the other arguments of the constructor.
         clip: the largest global norm of the gradients, or None.
         schedule: fraction of the run in [0, 1] -> factor on the rate.
-        horizon: steps of the run that the schedule spans.
-        updates_per_step: how often a step of the scenario updates with this optimizer.
+        horizon: the number of steps of the run that the schedule spans.
+        updates_per_step: the number of updates by this optimizer in one step of the scenario.
     """
 
     make: Callable[..., optax.GradientTransformation]
@@ -49,7 +49,7 @@ class Recipe:
         require(self, learning_rate=RATE, clip=optional(positive), horizon=optional(positive))
         if not callable(self.schedule):
             raise ValueError(
-                f"schedule: {self.schedule!r} is none; the full rate throughout is schedule=constant"
+                f"schedule: {self.schedule!r} is not a schedule; for a constant rate use schedule=constant"
             )
         if self.horizon is None and getattr(self.schedule, "needs_horizon", True):
             raise ValueError("horizon: a schedule needs the number of steps that it spans")
@@ -58,25 +58,25 @@ class Recipe:
                 check(name, value, optional(OPTIONS[name]))
 
     def init(self, params: Params) -> Any:
-        """Makes the optimizer's state, as optax does."""
+        """Returns the first state of the optimizer, as optax does."""
         return self._transformation().init(params)
 
     def update(self, grads: Params, state: Any, params: Params | None = None) -> tuple[Params, Any]:
-        """Turns gradients into updates, as optax does."""
+        """Returns updates from gradients, and the new state, as optax does."""
         return self._transformation().update(grads, state, params)
 
     def rate(self, count: Any) -> Any:
-        """Gives the learning rate in force at update `count`, from 0."""
+        """Returns the learning rate at update `count`, counted from 0."""
         if isinstance(self.schedule, Constant):
             return self.learning_rate
-        assert self.horizon is not None  # or the constructor has refused it
+        assert self.horizon is not None  # checked by the constructor
         fraction = jnp.clip(count / (self.horizon * self.updates_per_step), 0.0, 1.0)
         return self.learning_rate * self.schedule(fraction)
 
     def _transformation(self) -> optax.GradientTransformation:
         rate = self.learning_rate if isinstance(self.schedule, Constant) else self.rate
-        made = self.make(rate, **self.options)
-        return made if self.clip is None else optax.chain(optax.clip_by_global_norm(self.clip), made)
+        built = self.make(rate, **self.options)
+        return built if self.clip is None else optax.chain(optax.clip_by_global_norm(self.clip), built)
 
 
 def adam(
@@ -102,7 +102,7 @@ def adamw(
     schedule: Schedule = Constant(),
     horizon: float | None = None,
 ) -> Recipe:
-    """Adam with decoupled weight decay, scaled by the rate in force (Loshchilov and Hutter 2019)."""
+    """Adam with decoupled weight decay, scaled by the current learning rate (Loshchilov and Hutter 2019)."""
     options = {"b1": b1, "b2": b2, "eps": eps, "weight_decay": weight_decay}
     return Recipe(optax.adamw, learning_rate, options, clip, schedule, horizon)
 

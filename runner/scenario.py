@@ -1,4 +1,4 @@
-"""The protocol of a training algorithm, and what its implementations share."""
+"""The protocol of a training algorithm, and the helpers that its implementations share."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -14,49 +14,51 @@ State = TypeVar("State")
 
 
 class Scenario(Protocol[State]):
-    """A training algorithm as three pure functions over an immutable state.
+    """A training algorithm as three pure functions of an immutable state.
 
-    It knows nothing of files, clocks or command lines. Its numbers are its dataclass's fields, its parts (nets,
-    optimizers, losses) are injected. All methods are traced: no Python number of the state, no global key.
+    It does not depend on files, clocks or command lines. Its numbers are fields of its dataclass, and its parts (nets,
+    optimizers, losses) are injected. All methods are traced: the state holds no Python numbers, and keys are arguments.
 
-    Where it can, it has more:
+    Optional members:
 
-        sample(key, state, n, ...) -> x [n, ...]    with settings of its own at the end
-        predict(state, x) -> outputs [B, ...]       and judge(state, outputs, batch) -> Metrics, by which it is judged
-        combine(outputs [K, B, ...]) -> outputs     where the mean of predictions is not that of their outputs
-        reconstruct(state, x) -> x                  features(state, x) -> [B, F]
-        summarize(means) -> Metrics                 makes what is no mean of them
-        batches_per_step                            when one step takes several batches: leaves [n, B, ...]
-        output_shapes(spec) -> {field: shape}       from which unfinished nets are finished
-        updates_per_step() -> {field: n}            where a step updates a slot's optimizer more than once
-        weights                                     "average", where not the raw weights sample and are judged
+        sample(key, state, n, ...) -> x [n, ...]    may take further settings
+        predict(state, x) -> outputs [B, ...]
+        judge(state, outputs, batch) -> Metrics     evaluates outputs of `predict`
+        combine(outputs [K, B, ...]) -> outputs     the mean of K predictions, if it is not the mean of their outputs
+        reconstruct(state, x) -> x
+        features(state, x) -> [B, F]
+        summarize(means) -> Metrics                 computes metrics that are not means from metrics that are
+        batches_per_step                            n, if one step takes several batches, with leaves [n, B, ...]
+        output_shapes(spec) -> {field: shape}       shapes that complete nets without an output shape
+        updates_per_step() -> {field: n}            the updates in a step by the optimizer of a field, if more than one
+        weights                                     "average", if averaged weights are used to sample and to evaluate
     """
 
     def init(self, key: Key, spec: Spec) -> State:
-        """Makes the first state from what the data says of itself."""
+        """Returns the first state, for data as described by its spec."""
         ...
 
     def step(self, key: Key, state: State, batch: Batch) -> tuple[State, Metrics]:
-        """Makes one update; the metrics are numbers that describe it."""
+        """Makes one step; the metrics are numbers that describe it."""
         ...
 
     def evaluate(self, key: Key, state: State, batch: Batch) -> Metrics:
-        """Judges held-out data: one value per example `[B, ...]`."""
+        """Evaluates held-out data: one value per example `[B, ...]`."""
         ...
 
 
 def lift(net: Any) -> Net:
-    """Gives any accepted net one calling form.
+    """Returns any accepted net in one calling convention.
 
     Args:
         net: `hk.Transformed`, `hk.TransformedWithState`, either without its key, or a bare pair of functions
-            `init(key, *inputs) -> params`, `apply(params, [key,] *inputs) -> outputs`. They are told apart by
+            `init(key, *inputs) -> params`, `apply(params, [key,] *inputs) -> outputs`. They are distinguished by
             their type and the names of their parameters.
 
     Returns:
         `init(key, *inputs) -> params, net_state` and
         `apply(params, net_state, key, *inputs) -> outputs, net_state`.
-        Both take `is_training` too, and hand it on where the net's own signature names it.
+        Both also take `is_training`, and pass it on if the signature of the net names it.
     """
     init, apply = net
     names = list(inspect.signature(apply).parameters)[1:]
@@ -64,8 +66,8 @@ def lift(net: Any) -> Net:
     takes_key = names[has_state : has_state + 1] in (["rng"], ["key"])
 
     def lifted_init(key, *inputs, is_training=True):
-        made = init(key, *inputs, **_mode(init, is_training))
-        return made if has_state else (made, {})
+        variables = init(key, *inputs, **_mode(init, is_training))
+        return variables if has_state else (variables, {})
 
     def lifted_apply(params, net_state, key, *inputs, is_training):
         state = (net_state,) if has_state else ()
@@ -81,7 +83,7 @@ def _mode(function, is_training: bool) -> dict[str, bool]:
 
 
 def create(net: Any, optimizer: Optimizer, key: Key, *inputs: jax.Array) -> TrainState:
-    """Initialises a net on example inputs, and its optimizer."""
+    """Initializes a net on example inputs, and its optimizer."""
     params, net_state = lift(net).init(key, *inputs, is_training=True)
     return TrainState(params, net_state, optimizer.init(params))
 
@@ -89,13 +91,13 @@ def create(net: Any, optimizer: Optimizer, key: Key, *inputs: jax.Array) -> Trai
 def call(
     net: Any, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool
 ) -> tuple[Any, Any]:
-    """Calls a net of any accepted kind: its outputs and its new net state, which in evaluation is the old one."""
+    """Calls a net; returns its outputs and its new net state, which in evaluation mode is the old one."""
     outputs, net_state = lift(net).apply(state.params, state.net_state, key, *inputs, is_training=is_training)
     return outputs, net_state if is_training else state.net_state
 
 
 def apply_gradients(optimizer: Optimizer, state: TrainState, grads: Params, net_state: Any) -> TrainState:
-    """Makes one update of one net."""
+    """Updates one net by its gradients."""
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     return TrainState(optax.apply_updates(state.params, updates), net_state, opt_state)
 
@@ -170,41 +172,41 @@ def update_jointly(
 
 
 def per_example(values: jax.Array) -> jax.Array:
-    """Averages all axes but the first: `[B, ...] -> [B]`."""
+    """Returns the mean over all axes but the first: `[B, ...] -> [B]`."""
     return values.reshape(len(values), -1).mean(1)
 
 
 def mean_of_logits(logits: jax.Array) -> jax.Array:
-    """Gives the logits `[..., C]` of the mean of several distributions, whose logits are `[K, ..., C]`."""
+    """Returns the logits `[..., C]` of the mean of K distributions, whose logits are `[K, ..., C]`."""
     return jax.nn.logsumexp(jax.nn.log_softmax(logits), axis=0) - jnp.log(len(logits))
 
 
 class Statistics(NamedTuple):
-    """Mean and standard deviation of the training rows, kept in a state so that it needs no data to predict."""
+    """Mean and standard deviation of the training rows, part of a state so that predictions need no data."""
 
     mean: jax.Array
     std: jax.Array
 
     @classmethod
     def of(cls, spec: Spec, name: str, on: bool = True) -> "Statistics":
-        """Takes a feature's statistics from the spec; zero and one where it is not floating, or when off."""
+        """Returns the statistics of a feature; zero and one if it is not floating, or if `on` is false."""
         if on and name in spec.mean:
             return cls(jnp.asarray(spec.mean[name]), jnp.asarray(spec.std[name]))
         return cls(jnp.zeros(()), jnp.ones(()))
 
     def over(self, shape: tuple[int, ...]) -> "Statistics":
-        """Repeats the statistics over the shape of one example."""
+        """Broadcasts the statistics to the shape of one example."""
         return Statistics(*(jnp.broadcast_to(values, shape) for values in self))
 
     def standardize(self, values: jax.Array) -> jax.Array:
-        """Gives floating values mean zero and deviation one; leaves whole numbers as they are."""
+        """Scales floating values to mean zero and deviation one; returns integers unchanged."""
         if not jnp.issubdtype(values.dtype, jnp.floating):
             return values
         mean, std = self._over(values)
         return (values - mean) / std
 
     def restore(self, values: jax.Array) -> jax.Array:
-        """Undoes `standardize`."""
+        """Inverts `standardize`."""
         mean, std = self._over(values)
         return values * std + mean
 
@@ -213,18 +215,18 @@ class Statistics(NamedTuple):
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """Gives every leaf of a state by its name, such as `net.params.mlp/linear.w`."""
+    """Returns every leaf of a state by its name, such as `net.params.mlp/linear.w`."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def begins(name: str, prefixes: Sequence[str]) -> bool:
-    """Tells whether a name is one of the prefixes, or goes on after one with a point or a slash."""
+    """Returns whether a name is one of the prefixes, or continues one with a point or a slash."""
     return any(name == prefix or name.startswith((f"{prefix}.", f"{prefix}/")) for prefix in prefixes)
 
 
 def refuse_unknown_names(setting: str, prefixes: Sequence[str], tree: Any) -> None:
-    """Raises ValueError where no leaf's name begins with one of the prefixes."""
+    """Raises ValueError if one of the prefixes begins the name of no leaf."""
     known = list(named_leaves(tree))
     for prefix in prefixes:
         if not any(begins(name, [prefix]) for name in known):
@@ -232,36 +234,14 @@ def refuse_unknown_names(setting: str, prefixes: Sequence[str], tree: Any) -> No
 
 
 def listed(names: Sequence[str], shown: int = 8) -> str:
-    """Lists names for a message, and counts those that would be too many."""
+    """Lists names for a message, up to `shown`, and counts the others."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
 
 
 def copy(tree: Any) -> Any:
-    """Copies every leaf, so that two trees of one state share no buffer and both can be donated."""
+    """Copies every leaf, so that two trees in one state share no buffer and both can be donated."""
     return jax.tree.map(jnp.copy, tree)
-
-
-def start_average(params: Params, decay: float | None) -> Any:
-    """Returns the first value of a moving average, a copy of the parameters; None if there is no average."""
-    return None if decay is None else copy(params)
-
-
-def moving_average(average: Any, params: Params, decay: float | None, step: jax.Array) -> Any:
-    """Updates an exponential moving average of parameters; returns it unchanged if the decay is None.
-
-    The decay is warmed up as `min(decay, (1 + step) / (10 + step))`. Without the warm-up a decay of 0.999 leaves
-    13.5 % of the random initial values in the average after 2000 steps.
-    """
-    if decay is None:
-        return average
-    rate = jnp.minimum(decay, (1 + step) / (10 + step))
-    return jax.tree.map(lambda old, new: (old + (1 - rate) * (new - old)).astype(old.dtype), average, params)
-
-
-def averaged(net: TrainState, average: Any) -> TrainState:
-    """Returns the net with its averaged parameters, or unchanged if there is no average."""
-    return net if average is None else net._replace(params=average)
 
 
 def split_batches(batch: Batch, count: int) -> list[Batch]:

@@ -1,4 +1,4 @@
-"""Schedules: the factor on a learning rate over the fraction of the run, so that rates stay numbers."""
+"""Schedules: the factor on a learning rate as a function of the fraction of the run, so that rates stay numbers."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ class Constant:
     needs_horizon = False  # a schedule without this attribute needs the number of steps that it spans
 
     def __call__(self, fraction):
-        """Gives the factor at a fraction of the run, in [0, 1]."""
+        """Returns the factor at a fraction of the run, in [0, 1]."""
         return jnp.ones_like(fraction)
 
 
@@ -31,13 +31,13 @@ class Cosine:
         require(self, final=SHARE)
 
     def __call__(self, fraction):
-        """Gives the factor at a fraction of the run, in [0, 1]."""
+        """Returns the factor at a fraction of the run, in [0, 1]."""
         return _half_cosine(self.final, fraction)
 
 
 @dataclasses.dataclass(frozen=True)
 class WarmupCosine:
-    """Linear from zero over the fraction `warmup` of the run, then half a cosine down to `final`."""
+    """Linear from zero during the fraction `warmup` of the run, then half a cosine down to `final`."""
 
     warmup: float = 0.05
     final: float = 0.0
@@ -46,14 +46,14 @@ class WarmupCosine:
         require(self, warmup=FRACTION, final=SHARE)
 
     def __call__(self, fraction):
-        """Gives the factor at a fraction of the run, in [0, 1]."""
-        down = _half_cosine(self.final, (fraction - self.warmup) / (1 - self.warmup))
-        return jnp.where(fraction < self.warmup, fraction / self.warmup, down)
+        """Returns the factor at a fraction of the run, in [0, 1]."""
+        decayed = _half_cosine(self.final, (fraction - self.warmup) / (1 - self.warmup))
+        return jnp.where(fraction < self.warmup, fraction / self.warmup, decayed)
 
 
 @dataclasses.dataclass(frozen=True)
 class Exponential:
-    """Falls by equal factors in equal times, to `final` at the end of the run."""
+    """Exponential decay, to `final` at the end of the run."""
 
     final: float = 0.01
 
@@ -61,13 +61,13 @@ class Exponential:
         require(self, final=positive)
 
     def __call__(self, fraction):
-        """Gives the factor at a fraction of the run, in [0, 1]."""
+        """Returns the factor at a fraction of the run, in [0, 1]."""
         return self.final**fraction
 
 
 @dataclasses.dataclass(frozen=True)
 class Piecewise:
-    """Multiplied by `factor` at each of the fractions `boundaries` of the run."""
+    """A constant, multiplied by `factor` at each of the fractions `boundaries` of the run."""
 
     boundaries: tuple[float, ...] = (0.5, 0.75)
     factor: float = 0.1
@@ -78,7 +78,7 @@ class Piecewise:
         require(self, factor=positive)
 
     def __call__(self, fraction):
-        """Gives the factor at a fraction of the run, in [0, 1]."""
+        """Returns the factor at a fraction of the run, in [0, 1]."""
         return self.factor ** sum(jnp.where(fraction >= boundary, 1.0, 0.0) for boundary in self.boundaries)
 
 

@@ -202,6 +202,7 @@ class Trace(NamedTuple):
     function: Any  # jitted: to call it again with such arguments does not trace it again
     program: str
     constants: list
+    outputs: list  # variables of the program
     shapes: Any  # of what is returned
     modes: set[bool]  # in which nets were called: True is training
     harmed: bool  # whether an argument was changed in place
@@ -221,7 +222,8 @@ def trace(function, *arguments) -> Trace:
     calls.clear()
     traced = watched.trace(*arguments)
     program = re.sub("0x[0-9a-f]+", "", str(traced.jaxpr))  # without addresses
-    return Trace(watched, program, traced.jaxpr.consts, traced.out_info, set(calls), any(harmed))
+    outputs = traced.jaxpr.jaxpr.outvars
+    return Trace(watched, program, traced.jaxpr.consts, outputs, traced.out_info, set(calls), any(harmed))
 
 
 def same(one, two) -> bool:

@@ -15,6 +15,7 @@ from runner.bounds import (
     likelihood,
     loss_of_targets,
     optional,
+    override,
     positive,
     require,
     runge_kutta,
@@ -80,6 +81,13 @@ def test_a_setting_that_may_be_off_still_has_its_bound():
 def test_the_first_setting_that_fails_is_reported():
     with pytest.raises(ValueError, match=r"^depth: 0 is less than 1"):
         require(Net(0, 0), depth=count, size=count)
+
+
+def test_an_argument_overrides_a_field_and_has_its_bound():
+    assert override(Net(3), "size", None, count) == 3
+    assert override(Net(3), "size", 5, count) == 5
+    with pytest.raises(ValueError, match=r"^size: 0 is less than 1$"):
+        override(Net(3), "size", 0, count)
 
 
 def test_a_value_that_is_no_field_is_checked_by_name():

@@ -198,7 +198,7 @@ def test_binary_pixels_are_drawn_as_their_means_and_codes_are_means_too():
 
 def test_data_outside_a_likelihoods_bounds_is_refused():
     vae = VAE(ENCODED, DECODED, OPTIMIZER, bernoulli, latent_size=1)
-    with pytest.raises(ValueError, match=r"the mean of x is outside 0.0 to 1.0, .* take loss=gaussian"):
+    with pytest.raises(ValueError, match=r"the mean of x is outside 0.0 to 1.0, .* use loss=gaussian"):
         vae.output_shapes(spec_of([[5.0], [6.0]]))
     with pytest.raises(ValueError, match=r"^standardize:"):
         dataclasses.replace(vae, standardize=True)
@@ -285,7 +285,7 @@ def test_settings_of_a_language_model_out_of_range_are_refused(settings, message
 
 
 def test_a_language_model_refuses_what_is_no_text():
-    with pytest.raises(ValueError, match="the data has no vocabulary: take dataset=text"):
+    with pytest.raises(ValueError, match="the data has no vocabulary: use dataset=text"):
         WRITER.output_shapes(NORMAL)
     with pytest.raises(ValueError, match=r"x has shape \(7,\); scenario.context is 6"):
         WRITER.output_shapes(Spec({"x": ((7,), "int32")}, vocabulary="ab"))

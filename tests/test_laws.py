@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from cases import CONF, FORMS, SCENARIOS, STEPS, Case, Rows, Untied, trace
+from jax.extend.core import Literal
 
 from runner import stretch
 from runner.checkpoints import Checkpoints
@@ -56,6 +57,9 @@ def test_the_state_holds_arrays_only_and_keeps_their_shapes_and_dtypes(case):
 
 
 def test_no_two_leaves_of_the_first_state_share_a_buffer(case):
+    traced = trace(case.scenario.init, jax.random.key(0), case.spec)
+    variables = [variable for variable in traced.outputs if not isinstance(variable, Literal)]
+    assert len(set(variables)) == len(variables)  # nor would they where `init` is not compiled
     addresses = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(case.first) if leaf.size]
     assert len(set(addresses)) == len(addresses)
 

@@ -132,7 +132,7 @@ BUILT = {
     "evaluation=samples": ["sample"],
     "dataset=mnist dataset.path=nowhere": ["dataset.path", "nowhere"],
     "dataset=npz dataset.path=no.npz": ["dataset.path", "no.npz"],
-    "optimizer.schedule=null": ["optimizer.schedule: None is none", "schedule=constant"],
+    "optimizer.schedule=null": ["optimizer.schedule: None is not a schedule", "schedule=constant"],
     "schedule=cosine schedule.final=-1": ["schedule.final: -1.0 is not a share of the full rate"],
     "schedule=warmup_cosine schedule.final=2": ["schedule.final: 2.0 is not a share of the full rate"],
     "schedule=piecewise schedule.factor=0": ["schedule.factor: 0.0 is not above 0"],

@@ -50,7 +50,7 @@ ARRAYS = {
     "no rows": ({"x": X[:0], "y": Y[:0]}, "x: shape (0, 3); need rows"),
     "one row": ({"x": X[:1], "y": Y[:1] / 2}, "leave none to train on"),
     "few rows": ({"x": X[:9], "y": Y[:9]}, "dataset.batch_size: 8 rows a batch, of 7 rows; need 1 to 7"),
-    "numbers for classes": ({"x": X, "y": Y.astype(float)}, "no classes: take scenario=regression"),
+    "numbers for classes": ({"x": X, "y": Y.astype(float)}, "no classes: use scenario=regression"),
     "a label below": ({"x": X, "y": _with(Y, -1)}, "y: row 3 is -1; classes are numbered from 0"),
     "a label above": ({"x": X, "y": _with(Y, 2**40)}, "y: row 3 is 1099511627776 (1 of 20 values too large"),
     "a label far out": ({"x": X, "y": _with(Y, 99)}, "y: row 3 is 99; classes are 0..19"),

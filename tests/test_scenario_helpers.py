@@ -8,17 +8,7 @@ import optax
 import pytest
 
 from runner.losses import wasserstein
-from runner.scenario import (
-    averaged,
-    create,
-    forward,
-    infer,
-    moving_average,
-    split_batches,
-    start_average,
-    update,
-    update_jointly,
-)
+from runner.scenario import create, forward, infer, split_batches, update, update_jointly
 from runner.scenarios import GAN
 from runner.types import Spec, TrainState
 
@@ -82,23 +72,6 @@ def test_a_joint_update_takes_all_gradients_before_any_net_moves():
     assert [float(net.opt_state[0].mu["w"]) for net in updated] == pytest.approx([0.1 * 5.0, 0.1 * 2.0])
     assert [int(net.opt_state[0].count) for net in updated] == [1, 1]
     assert metrics == {"loss": 10.0}
-
-
-def test_an_average_is_a_copy_at_first_and_replaces_the_parameters_where_it_is_used():
-    net = scalar(2.0, optax.sgd(0.1))
-    average = start_average(net.params, 0.5)
-    assert average == net.params
-    assert average["w"].unsafe_buffer_pointer() != net.params["w"].unsafe_buffer_pointer()
-    moved = moving_average(average, {"w": jnp.float32(4.0)}, 0.5, jnp.int32(100))
-    np.testing.assert_allclose(averaged(net, moved).params["w"], 3.0, rtol=1e-6)
-    assert averaged(net, moved).opt_state is net.opt_state
-
-
-def test_without_a_decay_there_is_no_average():
-    net = scalar(2.0, optax.sgd(0.1))
-    assert start_average(net.params, None) is None
-    assert moving_average(None, net.params, None, jnp.int32(0)) is None
-    assert averaged(net, None) is net
 
 
 def test_a_step_with_several_batches_splits_them_along_the_first_axis():

@@ -9,10 +9,11 @@ import pytest
 from cases import counted
 
 from runner import Loop
+from runner.averages import moving_average
 from runner.datasets import Arrays
 from runner.evaluators import Means
 from runner.losses import hinge, non_saturating, wasserstein
-from runner.scenario import apply_gradients, call, create, moving_average
+from runner.scenario import apply_gradients, call, create
 from runner.scenarios import GAN, Regression, Supervised
 from runner.types import Spec, TrainState
 

@@ -1,4 +1,4 @@
-"""Worlds to act in, as pure functions over a state, so that they run in the compiled step."""
+"""Environments as pure functions of a state, so that they run in the compiled step."""
 
 from runner.environments.cartpole import CartPole
 

@@ -1,4 +1,4 @@
-"""A pole to be balanced on a cart."""
+"""A pole to balance on a cart."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from runner.types import Key
 
 
 class CartPoleState(NamedTuple):
-    """Where cart and pole are, and for how long."""
+    """The position and motion of cart and pole, and the number of steps so far."""
 
     position: jax.Array  # of the cart, in metres
     velocity: jax.Array
@@ -23,11 +23,11 @@ class CartPoleState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class CartPole:
-    """Pushes a cart left or right so that the pole on it does not fall; each step that it stands is worth 1.
+    """Pushes a cart left or right so that the pole on it does not fall; the reward of each step is 1.
 
     It satisfies `runner.types.Environment`.
 
-    Source: Barto, Sutton and Anderson 1983, with the numbers, the Euler steps of 0.02 s and the limits (12 degrees,
+    Source: Barto, Sutton and Anderson 1983, with the constants, the Euler steps of 0.02 s and the limits (12 degrees,
     2.4 m, 500 steps) of Gymnasium's CartPole-v1.
 
     Attributes:
@@ -36,7 +36,7 @@ class CartPole:
         pole_mass: in kg.
         pole_length: half of the pole's length, in m.
         force: of a push, in N.
-        max_steps: after which an episode is cut off.
+        max_steps: steps after which an episode is truncated.
     """
 
     gravity: float = 9.8
@@ -61,20 +61,20 @@ class CartPole:
         return 2
 
     def reset(self, key: Key) -> CartPoleState:
-        """Begins an episode nearly at rest, and nearly upright."""
+        """Begins an episode nearly at rest and nearly upright."""
         position, velocity, angle, angular_velocity = jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)
         return CartPoleState(position, velocity, angle, angular_velocity, jnp.zeros((), jnp.int32))
 
     def observe(self, state: CartPoleState) -> jax.Array:
-        """Gives what can be seen of a state: [4]."""
+        """Returns the observation of a state: [4]."""
         return jnp.stack(state[:4])
 
     def step(self, key: Key, state: CartPoleState, action: jax.Array):
-        """Pushes the cart; nothing is left to chance.
+        """Pushes the cart; the dynamics are deterministic.
 
         Returns:
-            The next state, the reward, whether the pole fell or the cart left (terminated), and whether the time is up
-            (truncated).
+            The next state, the reward, whether the pole fell or the cart left the track (terminated), and whether the
+            time limit is reached (truncated).
         """
         position, velocity, angle, angular_velocity, steps = state
         push = jnp.where(action == 1, self.force, -self.force)

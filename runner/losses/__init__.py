@@ -1,4 +1,4 @@
-"""Losses that optax has not."""
+"""Losses that optax does not have."""
 
 from runner.losses.adversarial import hinge, least_squares, minimax, non_saturating, wasserstein
 from runner.losses.likelihoods import bernoulli, gaussian

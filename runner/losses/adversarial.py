@@ -1,4 +1,4 @@
-"""Adversarial games: what each player minimises, per example, from the discriminator's logits.
+"""Adversarial games: the loss of each player, per example, from the logits of the discriminator.
 
 With r the logit of a real example, f of a generated one, and D the sigmoid of a logit:
 
@@ -9,13 +9,13 @@ With r the logit of a real example, f of a generated one, and D the sigmoid of a
     hinge           -f              max(0, 1 - r) + max(0, 1 + f)
     wasserstein     -f              f - r
 
-The last holds only for a discriminator that is kept Lipschitz, by a gradient penalty say.
+The last needs a Lipschitz discriminator, which a gradient penalty encourages.
 
 Source:
     minimax, non_saturating: Goodfellow et al. 2014, equation 1 and section 3.
     least_squares: Mao et al. 2017, equation 9.
     hinge: Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.
-    wasserstein: Arjovsky et al. 2017, equations 2 and 3; the bound on weights is left to the scenario.
+    wasserstein: Arjovsky et al. 2017, equations 2 and 3; the bound on the weights is left to the scenario.
 """
 
 import jax
@@ -26,7 +26,7 @@ from runner.types import AdversarialLoss
 
 
 def _cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:
-    return softplus(-real) + softplus(fake)  # -log D is softplus(-logit), which no logit makes overflow
+    return softplus(-real) + softplus(fake)  # -log D is softplus(-logit), which overflows for no logit
 
 
 minimax = AdversarialLoss(generator=lambda fake: -softplus(fake), discriminator=_cross_entropy)

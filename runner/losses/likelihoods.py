@@ -1,4 +1,4 @@
-"""How a decoder's outputs make a distribution of the data."""
+"""Likelihoods: the distribution of the data given the outputs of a decoder."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Numbers about sets of examples, where losses say little: distances and coverage."""
+"""Metrics of sets of examples, where losses say little: distances and coverage."""
 
 from runner.metrics.coverage import high_quality, modes_covered
 from runner.metrics.distances import energy_distance, kernel_distance, sliced_wasserstein

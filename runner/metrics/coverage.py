@@ -7,14 +7,14 @@ import numpy as np
 from runner.types import Modes
 
 REACH = 3  # spreads from the nearest centre within which a point is of high quality
-FAIR_SHARE = 0.2  # of the points each mode would get, were they spread evenly, that cover it
+FAIR_SHARE = 0.2  # a mode is covered if it has this share of the points that it would have if all had as many
 
 
 @jax.jit
 def high_quality(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
-    """Gives the share of the points `x [N, D]` within 3 spreads of the nearest centre.
+    """Returns the fraction of the points `x [N, D]` within 3 spreads of the nearest centre.
 
-    Of real points in the plane it is 0.989. It rewards collapse (one mode is enough): read it with
+    For real points in the plane it is 0.989. It rewards collapse (one mode is enough): read it together with
     `modes_covered`.
     """
     return _near(x, modes).any(1).mean()
@@ -22,16 +22,16 @@ def high_quality(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
 
 @jax.jit
 def modes_covered(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
-    """Counts the centres that get at least 20 % of their fair share of the high-quality points of `x [N, D]`.
+    """Counts the centres that have at least 20 % of an equal share of the high-quality points of `x [N, D]`.
 
-    This is stricter than the usual count of the centres that get any point.
+    This is stricter than the usual count of the centres that have any point.
     """
     points = _near(x, modes).sum(0)
     return ((points > 0) & (points >= FAIR_SHARE * points.mean())).sum()
 
 
 def _near(x: jax.Array | np.ndarray, modes: Modes) -> jax.Array:
-    """Tells which points are close to which centre, if it is their nearest: [N, M]."""
+    """Returns whether each point is close to each centre, and it is the nearest one: [N, M]."""
     gaps = jnp.linalg.norm(x[:, None] - jnp.asarray(modes.centres)[None], axis=-1)
     nearest = jax.nn.one_hot(gaps.argmin(1), gaps.shape[1], dtype=bool)
     return nearest & (gaps <= REACH * modes.spread)

@@ -5,18 +5,18 @@ import functools
 import jax
 import jax.numpy as jnp
 
-BLOCK = 2**22  # numbers in the largest block of differences: 16 MB
+BLOCK = 2**22  # numbers in the largest block of differences, 16 MB
 
 
 @jax.jit
 def energy_distance(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Measures how far apart two distributions are: 2 E|x - y| - E|x - x'| - E|y - y'|.
+    """Computes the energy distance of two distributions: 2 E|x - y| - E|x - x'| - E|y - y'|.
 
-    The estimate is unbiased (no example is compared with itself): of equal distributions it is about 0, on
-    either side.
+    The estimate is unbiased (no example is compared with itself): for equal distributions it is about 0, and may be
+    negative.
 
     Args:
-        x: [N, ...], N at least 2; each example is taken as one vector.
+        x: [N, ...], N at least 2; each example is one vector.
         y: [M, ...], M at least 2.
 
     Source: Székely and Rizzo 2013, "Energy statistics: A class of statistics based on distances".
@@ -39,15 +39,16 @@ def _mean_gap_within(x: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames="projections")
 def sliced_wasserstein(x: jax.Array, y: jax.Array, projections: int = 64) -> jax.Array:
-    """Measures how far apart two sets are along random lines: the mean 1-Wasserstein distance of their projections.
+    """Computes the mean 1-Wasserstein distance of the projections of two sets on random lines.
 
-    The lines are always the same. Unlike the energy distance it is biased: between two sets of 2000 points of one
-    distribution it is some hundredths of their deviation. Of sets of different sizes, quantiles are compared.
+    The lines are the same in every call. Unlike the energy distance it is biased: between two sets of 2000 points of
+    one distribution it is some hundredths of their standard deviation. For sets of different sizes, quantiles are
+    compared.
 
     Args:
-        x: [N, ...]; each example is taken as one vector.
+        x: [N, ...]; each example is one vector.
         y: [M, ...].
-        projections: how many lines.
+        projections: the number of lines.
 
     Source: Rabin et al. 2012, "Wasserstein barycenter and its application to texture mixing".
     """
@@ -62,9 +63,9 @@ def sliced_wasserstein(x: jax.Array, y: jax.Array, projections: int = 64) -> jax
 
 @jax.jit
 def kernel_distance(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Measures the squared maximum mean discrepancy by the kernel (x.y / D + 1)^3, unbiased: of equal sets about 0.
+    """Computes the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, unbiased: about 0 for equal sets.
 
-    It is what the kernel inception distance takes of the features of one certain net; say which features these are.
+    The kernel inception distance is this metric for the features of one certain net; report which features were used.
 
     Args:
         x: features [N, D], N at least 2.

@@ -1,4 +1,4 @@
-"""How much of each of two sets of examples is near the other."""
+"""Precision and recall: how much of each of two sets of examples is near the other."""
 
 import functools
 
@@ -10,15 +10,15 @@ from runner.metrics.distances import BLOCK
 
 @functools.partial(jax.jit, static_argnames="neighbours")
 def precision_recall(x: jax.Array, y: jax.Array, neighbours: int = 3) -> tuple[jax.Array, jax.Array]:
-    """Gives the shares of generated examples near real ones, and of real ones near generated ones.
+    """Returns the fractions of generated examples near real ones, and of real ones near generated ones.
 
-    Near is nearer to some example than that is to its k-th neighbour in its own set. Collapse keeps precision and
-    loses recall, noise the reverse. Of two real sets both are high, but not 1.
+    An example is near a set if it is closer to some example of it than that is to its k-th neighbour in the set.
+    Collapse keeps precision and loses recall, noise the reverse. For two real sets both are high, but not 1.
 
     Args:
-        x: generated, [N, ...]; each example is taken as one vector.
+        x: generated, [N, ...]; each example is one vector.
         y: real, [M, ...].
-        neighbours: k; less than N and M.
+        neighbours: k, less than N and M.
 
     Raises:
         ValueError: a set is too small to have k neighbours.
@@ -30,18 +30,18 @@ def precision_recall(x: jax.Array, y: jax.Array, neighbours: int = 3) -> tuple[j
             f"neighbours: {neighbours} need more than {min(len(x), len(y))} examples in each set"
         )
     x, y = (examples.reshape(len(examples), -1).astype(jnp.float32) for examples in (x, y))
-    return _share_near(x, y, neighbours), _share_near(y, x, neighbours)
+    return _fraction_near(x, y, neighbours), _fraction_near(y, x, neighbours)
 
 
-def _share_near(x: jax.Array, y: jax.Array, neighbours: int) -> jax.Array:
+def _fraction_near(x: jax.Array, y: jax.Array, neighbours: int) -> jax.Array:
     reach = _each(y, lambda point: _reach(point, y, neighbours), y)
     return _each(x, lambda point: (_gaps(point, y) <= reach).any(), y).mean()
 
 
 def _reach(point: jax.Array, y: jax.Array, neighbours: int) -> jax.Array:
-    """Gives the distance of one of y to its k-th neighbour: the least without the k nearest, one of them itself."""
+    """Returns the distance of one of y to its k-th neighbour: the least but for the k nearest, one of them itself."""
     drop_nearest = lambda gaps, _: (gaps.at[gaps.argmin()].set(jnp.inf), None)
-    # To sort all for the sake of a few takes ten times as long.
+    # To sort all distances for a few of them takes ten times as long.
     return jax.lax.scan(drop_nearest, _gaps(point, y), length=neighbours)[0].min()
 
 

@@ -1,4 +1,4 @@
-"""Training algorithms: what one update is."""
+"""Training algorithms, each of which defines one update."""
 
 from runner.scenarios.autoencoder import Autoencoder, AutoencoderState
 from runner.scenarios.diffusion import Diffusion, DiffusionState

@@ -1,4 +1,4 @@
-"""The autoencoder: two nets, one loss: x is squeezed through a small code and made again."""
+"""The autoencoder: one net encodes x by a small code, another reconstructs x from it."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 
 class AutoencoderState(NamedTuple):
-    """All that one step hands to the next."""
+    """The state that one step passes to the next."""
 
     encoder: TrainState
     decoder: TrainState
@@ -20,15 +20,15 @@ class AutoencoderState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Autoencoder:
-    """Trains an encoder and a decoder to give x again (Hinton and Salakhutdinov 2006, without their pretraining).
+    """Trains an encoder and a decoder to reconstruct x (Hinton and Salakhutdinov 2006, without their pretraining).
 
     Attributes:
         encoder: x [B, ...] -> codes [B, code_size].
         decoder: codes [B, code_size] -> x [B, ...].
-        optimizer: of each of the nets, by itself.
-        loss: outputs and x, both standardised -> values [B, ...], as `optax.losses.squared_error`.
-        code_size: of the code.
-        standardize: whether x is standardised by the training rows' statistics, which the state keeps.
+        optimizer: of both nets, which each have their own state of it.
+        loss: outputs and x, both standardized -> values [B, ...], such as `optax.losses.squared_error`.
+        code_size: size of the code.
+        standardize: whether to standardize x by the statistics of the training rows, which are part of the state.
     """
 
     encoder: Any
@@ -42,11 +42,11 @@ class Autoencoder:
         require(self, loss=loss_of_targets, code_size=count)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
-        """Gives the encoder the code's size, the decoder the data's shape."""
+        """Returns the size of the code for the encoder, the shape of x for the decoder."""
         return {"encoder": (self.code_size,), "decoder": spec.shape("x")}
 
     def init(self, key: Key, spec: Spec) -> AutoencoderState:
-        """Makes the first state."""
+        """Returns the first state."""
         encoder_key, decoder_key = jax.random.split(key)
         inputs, x = Statistics.of(spec, "x", self.standardize), spec.example(1)["x"]
         encoder = create(self.encoder, self.optimizer, encoder_key, x)
@@ -54,7 +54,7 @@ class Autoencoder:
         return AutoencoderState(encoder, create(self.decoder, self.optimizer, decoder_key, codes), inputs)
 
     def step(self, key: Key, state: AutoencoderState, batch: Batch) -> tuple[AutoencoderState, Metrics]:
-        """Makes one update of both nets by the gradient of the mean loss."""
+        """Updates both nets once, by the gradient of the mean loss."""
         encoder_key, decoder_key = jax.random.split(key)
         x = state.inputs.standardize(batch["x"])
 
@@ -68,20 +68,20 @@ class Autoencoder:
         return AutoencoderState(encoder, decoder, state.inputs), metrics
 
     def features(self, state: AutoencoderState, x: jax.Array) -> jax.Array:
-        """Gives codes `[B, code_size]`."""
+        """Returns codes `[B, code_size]`."""
         return infer(self.encoder, state.encoder, state.inputs.standardize(x))
 
     def predict(self, state: AutoencoderState, x: jax.Array) -> jax.Array:
-        """Gives x again, `[B, ...]`, as its code remembers it."""
+        """Returns reconstructions of x `[B, ...]` from its codes."""
         return state.inputs.restore(infer(self.decoder, state.decoder, self.features(state, x)))
 
     reconstruct = predict
 
     def evaluate(self, key: Key, state: AutoencoderState, batch: Batch) -> Metrics:
-        """Gives the loss, and the squared error in the units of x, each [B]."""
+        """Returns the loss, and the squared error in the units of x, each [B]."""
         return self.judge(state, self.predict(state, batch["x"]), batch)
 
     def judge(self, state: AutoencoderState, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Judges reconstructions `[B, ...]`."""
+        """Returns the metrics of reconstructions `[B, ...]`."""
         loss = self.loss(state.inputs.standardize(outputs), state.inputs.standardize(batch["x"]))
         return {"loss": per_example(loss), "squared_error": per_example((outputs - batch["x"]) ** 2)}

@@ -1,4 +1,4 @@
-"""Several members of any scenario, trained as one."""
+"""Ensembles: several members of any scenario, trained as one."""
 
 import dataclasses
 from typing import Any
@@ -8,25 +8,25 @@ import jax.numpy as jnp
 
 from runner.types import Batch, Key, Mean, Metrics, Spec
 
-ABLE = {name: name for name in ("predict", "reconstruct", "features", "sample", "summarize")} | {
+OPTIONAL = {name: name for name in ("predict", "reconstruct", "features", "sample", "summarize")} | {
     "spread": "predict"
-}
+}  # of an ensemble -> what its scenario needs for it
 
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """Trains members with keys of their own on the same batches, and predicts by their mean.
+    """Trains members with their own keys on the same batches, and predicts by their mean.
 
-    Its state is the members', each leaf `[size, ...]`. A metric `name` is that of the mean prediction where the
-    scenario predicts, and elsewhere the members' mean; `name/0`, `name/1` and so on are the members' own. What else
-    the scenario can, such as `sample`, the ensemble can too; and where it predicts, there is
-    `spread(state, x) -> [B, ...]`, the standard deviation between the members' predictions.
+    Each leaf of its state is that of the members, `[size, ...]`. A metric `name` is that of the mean prediction if the
+    scenario has `predict`, and otherwise the mean over the members; `name/0`, `name/1` and so on are those of the
+    members. The ensemble also has the optional methods of the scenario, such as `sample`; and if the scenario has
+    `predict`, then `spread(state, x) -> [B, ...]`, the standard deviation between the predictions of the members.
 
     Source: Lakshminarayanan et al. 2017, without the adversarial training.
 
     Attributes:
-        scenario: of each member.
-        size: how many members.
+        scenario: the scenario of each member.
+        size: the number of members.
     """
 
     scenario: Any
@@ -34,48 +34,47 @@ class Ensemble:
 
     def __post_init__(self):
         if self.size < 1:
-            raise ValueError(f"ensemble: {self.size} members are less than 1; null is for no ensemble")
+            raise ValueError(f"ensemble: {self.size} is less than 1; use null for no ensemble")
 
     def __getattr__(self, name: str) -> Any:
-        """Gives an ability that only some scenarios have."""
-        if name in ABLE and hasattr(self.scenario, ABLE[name]):
+        """Returns an optional method, if the scenario has what it needs."""
+        if name in OPTIONAL and hasattr(self.scenario, OPTIONAL[name]):
             return getattr(self, f"_{name}")
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     @property
     def batches_per_step(self) -> int | None:
-        """As many as one member takes, for they share them."""
+        """As many as one member takes: all members share them."""
         return getattr(self.scenario, "batches_per_step", None)
 
     @property
     def weights(self) -> str:
-        """Which weights of each member are judged."""
+        """Which weights of each member are evaluated."""
         return getattr(self.scenario, "weights", "raw")
 
     def init(self, key: Key, spec: Spec) -> Any:
-        """Makes the members' first states, each from a key of its own."""
+        """Returns the first states of the members, each from its own key."""
         return jax.vmap(self.scenario.init, (0, None))(jax.random.split(key, self.size), spec)
 
     def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
-        """Makes one step of each member, all on one batch."""
+        """Makes one step of each member, all on the same batch."""
         keys = jax.random.split(key, self.size)
         state, members = jax.vmap(self.scenario.step, (0, 0, None))(keys, state, batch)
         return state, _mean(members) | _each(members, self.size)
 
     def evaluate(self, key: Key, state: Any, batch: Batch) -> Metrics:
-        """Judges the mean prediction, or the members on the average, and each member."""
+        """Evaluates the mean prediction, or the mean of the members, and each member."""
         keys = jax.random.split(key, self.size)
         members = jax.vmap(self.scenario.evaluate, (0, 0, None))(keys, state, batch)
         if not hasattr(self.scenario, "judge"):
             return _mean(members) | _each(members, self.size)
-        first = jax.tree.map(
-            lambda leaf: leaf[0], state
-        )  # judging needs the data's statistics, which all share
-        judged = self.scenario.judge(first, self._predict(state, batch["x"]), batch)
-        return judged | _each(members, self.size)
+        # `judge` needs the statistics of the data only, which all members share.
+        first = jax.tree.map(lambda leaf: leaf[0], state)
+        metrics = self.scenario.judge(first, self._predict(state, batch["x"]), batch)
+        return metrics | _each(members, self.size)
 
-    def _members(self, ability: str, state: Any, x: jax.Array) -> jax.Array:
-        return jax.vmap(getattr(self.scenario, ability), (0, None))(state, x)
+    def _members(self, method: str, state: Any, x: jax.Array) -> jax.Array:
+        return jax.vmap(getattr(self.scenario, method), (0, None))(state, x)
 
     def _predict(self, state: Any, x: jax.Array) -> jax.Array:
         outputs = self._members("predict", state, x)
@@ -91,7 +90,7 @@ class Ensemble:
         return jnp.concatenate(list(self._members("features", state, x)), axis=-1)
 
     def _sample(self, key: Key, state: Any, n: int, **settings: Any) -> jax.Array:
-        """Takes samples of the members in turn."""
+        """Returns samples of the members in turn."""
         each = -(-n // self.size)
         draw = lambda key, state: self.scenario.sample(key, state, each, **settings)
         x = jax.vmap(draw)(jax.random.split(key, self.size), state)
@@ -100,16 +99,16 @@ class Ensemble:
     def _summarize(self, means: Metrics) -> Metrics:
         names = [name for name in means if f"{name}/0" in means]
         of = lambda ending: {name: means[f"{name}{ending}"] for name in names}
-        members = [self.scenario.summarize(of(f"/{place}")) for place in range(self.size)]
+        members = [self.scenario.summarize(of(f"/{member}")) for member in range(self.size)]
         each = {
-            f"{name}/{place}": value for place, member in enumerate(members) for name, value in member.items()
+            f"{name}/{number}": value for number, own in enumerate(members) for name, value in own.items()
         }
         alone = {name: value for name, value in means.items() if name.partition("/")[0] not in names}
         return self.scenario.summarize(of("") | alone) | each
 
 
 def _mean(members: Metrics) -> Metrics:
-    """Takes the mean of metrics `[K, ...]` over the members."""
+    """Computes the mean of metrics `[K, ...]` over the members."""
     return {
         name: Mean(value.total.sum(0), value.count.sum(0)) if isinstance(value, Mean) else value.mean(0)
         for name, value in members.items()
@@ -117,10 +116,10 @@ def _mean(members: Metrics) -> Metrics:
 
 
 def _each(members: Metrics, size: int) -> Metrics:
-    """Names each member's metrics, but for whole matrices of an example, which are left to the mean prediction."""
+    """Returns the metrics of each member, except matrices per example, which only the mean prediction has."""
     small = {name: value for name, value in members.items() if name != "confusion"}
     return {
-        f"{name}/{place}": jax.tree.map(lambda leaf, place=place: leaf[place], value)
+        f"{name}/{member}": jax.tree.map(lambda leaf, member=member: leaf[member], value)
         for name, value in small.items()
-        for place in range(size)
+        for member in range(size)
     }

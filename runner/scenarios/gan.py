@@ -1,4 +1,4 @@
-"""Generative adversarial nets: two players, two optimizers, updates in turn."""
+"""Generative adversarial nets: two players, two optimizers, alternating updates."""
 
 import dataclasses
 import functools
@@ -7,47 +7,39 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from runner import averages
 from runner.bounds import adversarial_loss, at_most, count, decay, optional, require, weight
 from runner.losses import penalties
-from runner.scenario import (
-    averaged,
-    create,
-    forward,
-    infer,
-    moving_average,
-    split_batches,
-    start_average,
-    update,
-)
+from runner.scenario import create, forward, infer, split_batches, update
 from runner.types import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState
 
 
 class GANState(NamedTuple):
-    """All that one step hands to the next."""
+    """The state that one step passes to the next."""
 
     generator: TrainState
     discriminator: TrainState
-    average: Params  # of the generator, or None when off
-    step: jax.Array  # int32, steps made
+    average: Params  # of the generator, or None if it is off
+    step: jax.Array  # int32, the number of steps so far
 
 
 @dataclasses.dataclass(frozen=True)
 class GAN:
     """Trains a generator against a discriminator (Goodfellow et al. 2014), in alternating updates.
 
-    One step is `critic_steps` updates of the discriminator, each on a batch of its own, then one of the generator.
+    One step is `critic_steps` updates of the discriminator, each on its own batch, then one of the generator.
 
     Attributes:
         generator: latents [B, latent_size] -> x [B, ...].
         discriminator: x [B, ...] -> logits [B].
         generator_optimizer: of the generator.
         discriminator_optimizer: of the discriminator.
-        loss: of the two players.
-        latent_size: of the standard normal latents.
-        critic_steps: updates of the discriminator for each one of the generator.
+        loss: the losses of the two players.
+        latent_size: size of the latents, which are standard normal.
+        critic_steps: updates of the discriminator for each update of the generator.
         r1: weight of half the squared gradient norm of the logits at real x (Mescheder et al. 2018), or None.
         gradient_penalty: weight of (gradient norm - 1)^2 between real and fake x (Gulrajani et al. 2017), or None.
-        ema: decay of the generator's moving average, warmed up, which then samples and is judged, or None.
+        ema: decay of the moving average of the generator, warmed up, by which it samples and is evaluated, or None.
     """
 
     generator: Any
@@ -61,51 +53,40 @@ class GAN:
     gradient_penalty: float | None = None
     ema: float | None = None
 
-    standardize = False  # x is as the data has it
+    standardize = False  # x is used as it is
+    weights = property(lambda self: averages.weights(self.ema))  # of the generator when it samples
+    batches_per_step = property(lambda self: self.critic_steps)  # updates of the generator need no data
 
     def __post_init__(self):
         require(self, loss=adversarial_loss, latent_size=count, critic_steps=count, ema=optional(decay))
         require(self, r1=optional(weight), gradient_penalty=optional(weight))
-        require(self, critic_steps=at_most(1000))  # each is compiled by itself
-
-    @property
-    def weights(self) -> str:
-        """Which of the generator's weights sample and are judged."""
-        return "raw" if self.ema is None else "average"
-
-    @property
-    def batches_per_step(self) -> int:
-        """One batch for each update of the discriminator; the generator's update needs no data."""
-        return self.critic_steps
+        require(self, critic_steps=at_most(1000))  # each is compiled separately
 
     def updates_per_step(self) -> dict[str, int]:
-        """Tells the discriminator's schedule how fast its updates pass."""
+        """Returns the number of updates of the discriminator, by which its schedule counts."""
         return {"discriminator_optimizer": self.critic_steps}
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
-        """Gives the generator the data's shape, the discriminator one logit."""
+        """Returns the shape of x for the generator, one logit for the discriminator."""
         return {"generator": spec.shape("x"), "discriminator": ()}
 
     def init(self, key: Key, spec: Spec) -> GANState:
         """Returns the first state; the average starts as a copy of the generator."""
-        generator_key, discriminator_key = jax.random.split(key)
-        latents, x = jnp.zeros((1, self.latent_size)), spec.example(1)["x"]
-        generator = create(self.generator, self.generator_optimizer, generator_key, latents)
-        discriminator = create(self.discriminator, self.discriminator_optimizer, discriminator_key, x)
-        average = start_average(generator.params, self.ema)
-        return GANState(generator, discriminator, average, jnp.zeros((), jnp.int32))
+        keys, latents, x = jax.random.split(key), jnp.zeros((1, self.latent_size)), spec.example(1)["x"]
+        generator = create(self.generator, self.generator_optimizer, keys[0], latents)
+        discriminator = create(self.discriminator, self.discriminator_optimizer, keys[1], x)
+        return GANState(generator, discriminator, averages.start(generator.params, self.ema), jnp.int32(0))
 
     def step(self, key: Key, state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         """Updates the discriminator on each batch of `x [critic_steps, B, ...]`, then the generator once."""
         generator, discriminator, average, step = state
         *critic_keys, generator_key = jax.random.split(key, self.critic_steps + 1)
-        batches = split_batches(batch, self.critic_steps)
-        for critic_key, real in zip(critic_keys, batches, strict=True):
+        for critic_key, real in zip(critic_keys, split_batches(batch, self.critic_steps), strict=True):
             loss = functools.partial(self._discriminator_loss, critic_key, generator, real["x"])
             discriminator, metrics = update(self.discriminator_optimizer, discriminator, loss)
-        loss = functools.partial(self._generator_loss, generator_key, discriminator, len(batches[0]["x"]))
+        loss = functools.partial(self._generator_loss, generator_key, discriminator, batch["x"].shape[1])
         generator, generator_metrics = update(self.generator_optimizer, generator, loss)
-        average = moving_average(average, generator.params, self.ema, step)
+        average = averages.moving_average(average, generator.params, self.ema, step)
         return GANState(generator, discriminator, average, step + 1), metrics | generator_metrics
 
     def _discriminator_loss(self, key: Key, generator: TrainState, real: jax.Array, net: TrainState):
@@ -113,14 +94,10 @@ class GAN:
         fake, _ = forward(self.generator, generator, generator_key, self._latents(latent_key, len(real)))
         real_logits, after_real = forward(self.discriminator, net, real_key, real)
         fake_logits, after_fake = forward(self.discriminator, after_real, fake_key, fake)
-        value = self.loss.discriminator(real_logits, fake_logits).mean()
-        metrics = {
-            "discriminator_loss": value,
-            "real_logit": real_logits.mean(),
-            "fake_logit": fake_logits.mean(),
-        }
+        metrics = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
+        metrics["discriminator_loss"] = self.loss.discriminator(real_logits, fake_logits).mean()
         penalty = self._penalties(penalty_key, after_real, real, fake)
-        return value + sum(penalty.values()), (after_fake, metrics | penalty)
+        return metrics["discriminator_loss"] + sum(penalty.values()), (after_fake, metrics | penalty)
 
     def _penalties(self, key: Key, net: TrainState, real: jax.Array, fake: jax.Array) -> Metrics:
         logits, values = lambda x: forward(self.discriminator, net, key, x)[0], {}
@@ -142,8 +119,8 @@ class GAN:
         return jax.random.normal(key, (size, self.latent_size))
 
     def sample(self, key: Key, state: GANState, n: int) -> jax.Array:
-        """Draws x `[n, ...]` from the averaged generator, or from the raw one if there is no average."""
-        return infer(self.generator, averaged(state.generator, state.average), self._latents(key, n))
+        """Samples x `[n, ...]` from the averaged generator, or from the raw one if there is no average."""
+        return infer(self.generator, averages.averaged(state.generator, state.average), self._latents(key, n))
 
     def evaluate(self, key: Key, state: GANState, batch: Batch) -> Metrics:
         """Returns the logits of held-out and of generated x, and the losses of both players, each [B]."""

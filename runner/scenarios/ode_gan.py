@@ -1,7 +1,7 @@
 """The GAN as an ordinary differential equation: both players follow one vector field, without optimizers."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -15,31 +15,31 @@ from runner.types import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState
 
 
 class ODEGANState(NamedTuple):
-    """All that one step hands to the next."""
+    """The state that one step passes to the next."""
 
-    generator: TrainState  # without state of an optimizer
+    generator: TrainState  # its `opt_state` is empty, as that of the discriminator
     discriminator: TrainState
 
 
 @dataclasses.dataclass(frozen=True)
 class ODEGAN:
-    """Integrates the joint gradient field of generator and discriminator, held down by a penalty of the gradients.
+    """Integrates the joint gradient field of generator and discriminator, regularized by a penalty on the gradient.
 
     One step moves y = (discriminator, generator) along v(y) = (-grad of the discriminator's loss, -grad of the
-    generator's loss) by one step of the integrator, all stages on the same batch and latents; then the discriminator
-    descends the squared norm of the generator's gradient, taken where the step began.
+    generator's loss) by one step of the integrator, with all stages on the same batch and latents; then the
+    discriminator descends the squared norm of the generator's gradient at the start of the step.
 
     Source: Qin et al. 2020, "Training Generative Adversarial Networks by Solving Ordinary Differential Equations",
-    algorithm 1. Unlike its public notebook, the second-order method is Heun's (the notebook's tableau is of first
-    order) and the players move together (there, each moves while the other stands still).
+    algorithm 1. Unlike in its public notebook, the second-order method is Heun's (the tableau of the notebook is of
+    first order) and the players move together (there, each moves while the other is fixed).
 
     Attributes:
         generator: latents [B, latent_size] -> x [B, ...].
         discriminator: x [B, ...] -> logits [B].
-        loss: of the two players.
-        integrator: of the field.
-        latent_size: of the standard normal latents.
-        step_size: time that one step takes.
+        loss: the losses of the two players.
+        integrator: the Runge-Kutta method.
+        latent_size: size of the latents, which are standard normal.
+        step_size: the time of one step.
         regularization: weight of the penalty, or None.
     """
 
@@ -51,14 +51,14 @@ class ODEGAN:
     step_size: float = 0.1
     regularization: float | None = 0.07
 
-    standardize = False  # x is as the data has it
+    standardize = False  # x is used as it is
 
     def __post_init__(self):
         require(self, loss=adversarial_loss, integrator=runge_kutta, latent_size=count)
         require(self, step_size=positive, regularization=optional(weight))
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
-        """Gives the generator the data's shape, the discriminator one logit."""
+        """Returns the shape of x for the generator, one logit for the discriminator."""
         return {"generator": spec.shape("x"), "discriminator": ()}
 
     def init(self, key: Key, spec: Spec) -> ODEGANState:
@@ -70,64 +70,41 @@ class ODEGAN:
 
     def step(self, key: Key, state: ODEGANState, batch: Batch) -> tuple[ODEGANState, Metrics]:
         """Makes one step of the integrator and one of the penalty, both on the same batch and latents."""
-        keys, x = [jax.random.fold_in(key, number) for number in range(3)], batch["x"]
-        params = (state.generator.params, state.discriminator.params)
-        gradient = jax.grad(lambda params: self._losses(keys, _with_params(state, params), x), has_aux=True)
-        descend = lambda grads: jax.tree.map(jnp.negative, grads)
-        grads, (after, metrics) = gradient(params)
-        field = lambda params: descend(gradient(params)[0])
-        generator, discriminator = self.integrator.step(field, params, descend(grads), self.step_size)
+        losses = functools.partial(self._losses, key, state, batch["x"])
+        gradient, params = jax.grad(losses, has_aux=True), tuple(net.params for net in state)
+        grads, (nets, metrics) = gradient(params, params[1])
+        field = lambda params: jax.tree.map(jnp.negative, gradient(params, params[1])[0])
+        moved = self.integrator.step(field, params, jax.tree.map(jnp.negative, grads), self.step_size)
         metrics["generator_gradient"], metrics["discriminator_gradient"] = map(optax.tree.norm, grads)
         if self.regularization is not None:
-            penalty = lambda own: self._penalty(keys, _with_params(state, (params[0], own)), len(x))
-            metrics["penalty"], slopes = jax.value_and_grad(penalty)(params[1])
+            penalty = lambda rival: optax.tree.norm(gradient(params, rival)[0][0], squared=True)
+            metrics["penalty"], slope = jax.value_and_grad(penalty)(params[1])
             rate = self.step_size * self.regularization
-            discriminator = jax.tree.map(lambda value, slope: value - rate * slope, discriminator, slopes)
-        return _with_params(after, (generator, discriminator)), metrics
+            moved = moved[0], jax.tree.map(lambda value, slope: value - rate * slope, moved[1], slope)
+        players = [net._replace(params=own) for net, own in zip(nets, moved, strict=True)]
+        return ODEGANState(*players), metrics
 
-    def _losses(self, keys: list[Key], nets: ODEGANState, real: jax.Array):
-        """Returns the sum of both losses, whose gradient is the joint field.
+    def _losses(self, key: Key, state: ODEGANState, real: jax.Array, params: tuple, rival: Any):
+        """Returns the sum of both losses, each of which depends on the `params` of its own player only.
 
-        Each loss depends on the parameters of its own player only.
+        The generator plays against the parameters `rival` of the discriminator, which plays against constant examples.
         """
-        fake, generator = self._generate(keys, nets.generator, len(real))
-        real_logits, after_real = forward(self.discriminator, nets.discriminator, keys[2], real)
-        fake_logits, after_fake = forward(
-            self.discriminator, after_real, keys[2], jax.lax.stop_gradient(fake)
-        )
-        constant = after_real._replace(params=jax.lax.stop_gradient(after_real.params))
-        generator_logits, _ = forward(self.discriminator, constant, keys[2], fake)
-        losses = {
-            "discriminator_loss": self.loss.discriminator(real_logits, fake_logits).mean(),
-            "generator_loss": self.loss.generator(generator_logits).mean(),
-        }
-        return sum(losses.values()), (ODEGANState(generator, after_fake), losses)
-
-    def _penalty(self, keys: list[Key], nets: ODEGANState, size: int) -> jax.Array:
-        """Returns the squared norm of the gradient of the generator's loss with respect to the generator."""
-
-        def generator_loss(params):
-            fake, _ = self._generate(keys, nets.generator._replace(params=params), size)
-            return self.loss.generator(
-                forward(self.discriminator, nets.discriminator, keys[2], fake)[0]
-            ).mean()
-
-        return optax.tree.norm(jax.grad(generator_loss)(nets.generator.params), squared=True)
-
-    def _generate(self, keys: list[Key], generator: TrainState, size: int) -> tuple[jax.Array, TrainState]:
-        return forward(
-            self.generator, generator, keys[1], jax.random.normal(keys[0], (size, self.latent_size))
-        )
+        keys = [jax.random.fold_in(key, number) for number in range(3)]
+        generator, discriminator = (net._replace(params=own) for net, own in zip(state, params, strict=True))
+        latents = jax.random.normal(keys[0], (len(real), self.latent_size))
+        fake, generator = forward(self.generator, generator, keys[1], latents)
+        real_logits, after = forward(self.discriminator, discriminator, keys[2], real)
+        fake_logits, discriminator = forward(self.discriminator, after, keys[2], jax.lax.stop_gradient(fake))
+        rival_logits, _ = forward(self.discriminator, after._replace(params=rival), keys[2], fake)
+        losses = {"discriminator_loss": self.loss.discriminator(real_logits, fake_logits).mean()}
+        losses["generator_loss"] = self.loss.generator(rival_logits).mean()
+        return sum(losses.values()), ((generator, discriminator), losses)
 
     def sample(self, key: Key, state: ODEGANState, n: int) -> jax.Array:
-        """Draws x `[n, ...]`."""
+        """Samples x `[n, ...]`."""
         return infer(self.generator, state.generator, jax.random.normal(key, (n, self.latent_size)))
 
     def evaluate(self, key: Key, state: ODEGANState, batch: Batch) -> Metrics:
         """Returns the logits of held-out and of generated x, and the losses of both players, each [B]."""
         sides = batch["x"], self.sample(key, state, len(batch["x"]))
         return self.loss.judge(*(infer(self.discriminator, state.discriminator, x) for x in sides))
-
-
-def _with_params(nets: ODEGANState, params: Sequence[Any]) -> ODEGANState:
-    return ODEGANState(*(net._replace(params=own) for net, own in zip(nets, params, strict=True)))

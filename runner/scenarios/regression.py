@@ -1,4 +1,4 @@
-"""Regression: one net, one loss, one optimizer, numbers as targets."""
+"""Regression: one net, one loss, one optimizer; the targets are numbers."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -12,23 +12,23 @@ from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 
 class RegressionState(NamedTuple):
-    """All that one step hands to the next."""
+    """The state that one step passes to the next."""
 
     net: TrainState
     inputs: Statistics  # of x
     targets: Statistics  # of y
-    centre: jax.Array  # mean of y, about which R2's moments are taken
+    centre: jax.Array  # mean of y in training, about which the moments of R2 are taken
 
 
 @dataclasses.dataclass(frozen=True)
 class Regression:
-    """Trains a net to predict numbers; its metrics are in the targets' own units.
+    """Trains a net to predict numbers; its metrics are in the units of the targets.
 
     Attributes:
-        net: x [B, ...] -> outputs of y's shape [B, ...].
+        net: x [B, ...] -> outputs in the shape of y [B, ...].
         optimizer: of the net.
-        loss: outputs, targets, both standardised -> values [B, ...], as `optax.losses.squared_error`.
-        standardize: whether x and y are standardised by the training rows' statistics, which the state keeps.
+        loss: outputs, targets, both standardized -> values [B, ...], such as `optax.losses.squared_error`.
+        standardize: whether to standardize x and y by the statistics of the training rows, which are part of the state.
     """
 
     net: Any
@@ -40,27 +40,26 @@ class Regression:
         require(self, loss=loss_of_targets)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
-        """Gives one output for each number of a target.
+        """Returns one output for each number of a target.
 
         Raises:
             ValueError: the targets are classes.
         """
         if spec.classes is not None:
             raise ValueError(
-                "the data's targets are classes: take scenario=supervised, or for a table dataset.task=regression"
+                "the targets of the data are classes: use scenario=supervised, or for a table dataset.task=regression"
             )
         return {"net": spec.shape("y")}
 
     def init(self, key: Key, spec: Spec) -> RegressionState:
-        """Makes the first state."""
+        """Returns the first state."""
         inputs, targets = (Statistics.of(spec, name, self.standardize) for name in ("x", "y"))
         x = inputs.standardize(spec.example(1)["x"])
-        return RegressionState(
-            create(self.net, self.optimizer, key, x), inputs, targets, jnp.array(spec.mean["y"])
-        )
+        net = create(self.net, self.optimizer, key, x)
+        return RegressionState(net, inputs, targets, jnp.array(spec.mean["y"]))
 
     def step(self, key: Key, state: RegressionState, batch: Batch) -> tuple[RegressionState, Metrics]:
-        """Makes one update by the gradient of the mean loss."""
+        """Updates the net once, by the gradient of the mean loss."""
         x, y = state.inputs.standardize(batch["x"]), state.targets.standardize(batch["y"])
 
         def loss(net):
@@ -72,15 +71,15 @@ class Regression:
         return state._replace(net=net), metrics
 
     def predict(self, state: RegressionState, x: jax.Array) -> jax.Array:
-        """Gives predictions of y `[B, ...]`, in its own units."""
+        """Returns predictions of y `[B, ...]`, in its units."""
         return state.targets.restore(infer(self.net, state.net, state.inputs.standardize(x)))
 
     def evaluate(self, key: Key, state: RegressionState, batch: Batch) -> Metrics:
-        """Gives loss, absolute and squared error, and the moments of y about the training mean, each [B]."""
+        """Returns loss, absolute and squared error, and the moments of y about its training mean, each [B]."""
         return self.judge(state, self.predict(state, batch["x"]), batch)
 
     def judge(self, state: RegressionState, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Judges predictions `[B, ...]`, in y's own units."""
+        """Returns the metrics of predictions `[B, ...]`, which are in the units of y."""
         y = batch["y"]
         loss = self.loss(state.targets.standardize(outputs), state.targets.standardize(y))
         error, deviation = outputs - y, y - jnp.broadcast_to(state.centre, y.shape)
@@ -89,7 +88,7 @@ class Regression:
         return {name: per_example(value) for name, value in (values | moments).items()}
 
     def summarize(self, means: Metrics) -> Metrics:
-        """Makes RMSE and R2 = 1 - squared error / variance of the held-out targets."""
+        """Computes RMSE and R2 = 1 - squared error / variance of the held-out targets."""
         variance = means["squared_deviation"] - means["deviation"] ** 2
         return {
             "loss": means["loss"],

@@ -11,12 +11,12 @@ from runner.scenario import Statistics, create, forward, infer, mean_of_logits, 
 from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
 
 LARGEST_CONFUSION = (
-    100  # classes; above it, [B, classes, classes] in evaluation would be the largest array of all
+    100  # classes; with more, [B, classes, classes] would be the largest array of an evaluation
 )
 
 
 class SupervisedState(NamedTuple):
-    """All that one step hands to the next."""
+    """The state that one step passes to the next."""
 
     net: TrainState
     inputs: Statistics  # of x
@@ -24,13 +24,13 @@ class SupervisedState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Supervised:
-    """Trains a net to tell classes apart.
+    """Trains a net to classify.
 
     Attributes:
         net: x [B, ...] -> logits [B, classes].
         optimizer: of the net.
-        loss: logits [B, classes], labels [B] -> values [B], as optax's cross entropy with integer labels.
-        standardize: whether x is standardised by the training rows' statistics, which the state keeps.
+        loss: logits [B, classes], labels [B] -> values [B], such as the cross entropy of optax with integer labels.
+        standardize: whether to standardize x by the statistics of the training rows, which are part of the state.
     """
 
     net: Any
@@ -42,25 +42,25 @@ class Supervised:
         require(self, loss=loss_of_targets)
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
-        """Gives one logit for each class.
+        """Returns one logit for each class.
 
         Raises:
             ValueError: the data has no classes.
         """
         if spec.classes is None:
             raise ValueError(
-                "the data has no classes: take scenario=regression, or for a table dataset.task=classification"
+                "the data has no classes: use scenario=regression, or for a table dataset.task=classification"
             )
         return {"net": (spec.classes,)}
 
     def init(self, key: Key, spec: Spec) -> SupervisedState:
-        """Makes the first state."""
+        """Returns the first state."""
         inputs = Statistics.of(spec, "x", self.standardize)
         x = inputs.standardize(spec.example(1)["x"])
         return SupervisedState(create(self.net, self.optimizer, key, x), inputs)
 
     def step(self, key: Key, state: SupervisedState, batch: Batch) -> tuple[SupervisedState, Metrics]:
-        """Makes one update by the gradient of the mean loss."""
+        """Updates the net once, by the gradient of the mean loss."""
         x, y = state.inputs.standardize(batch["x"]), batch["y"]
 
         def loss(net):
@@ -72,22 +72,22 @@ class Supervised:
         return SupervisedState(net, state.inputs), metrics
 
     def predict(self, state: SupervisedState, x: jax.Array) -> jax.Array:
-        """Gives logits `[B, classes]`."""
+        """Returns logits `[B, classes]`."""
         return infer(self.net, state.net, state.inputs.standardize(x))
 
     combine = staticmethod(mean_of_logits)
 
     def evaluate(self, key: Key, state: SupervisedState, batch: Batch) -> Metrics:
-        """Gives loss [B], accuracy [B] and, of up to 100 classes, confusion [B, classes (true), classes (given)]."""
+        """Returns loss [B], accuracy [B] and, for up to 100 classes, confusion [B, true class, predicted class]."""
         return self.judge(state, self.predict(state, batch["x"]), batch)
 
     def judge(self, state: SupervisedState, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Judges logits `[B, classes]`."""
+        """Returns the metrics of logits `[B, classes]`."""
         y, classes = batch["y"], outputs.shape[-1]
         metrics = {"loss": per_example(self.loss(outputs, y)), "accuracy": _correct(outputs, y)}
         if classes <= LARGEST_CONFUSION:
-            true, given = jax.nn.one_hot(y, classes), jax.nn.one_hot(outputs.argmax(-1), classes)
-            metrics["confusion"] = true[:, :, None] * given[:, None, :]
+            true, predicted = jax.nn.one_hot(y, classes), jax.nn.one_hot(outputs.argmax(-1), classes)
+            metrics["confusion"] = true[:, :, None] * predicted[:, None, :]
         return metrics
 
 

@@ -1,4 +1,4 @@
-"""Any scenario, with something done to its steps."""
+"""Scenarios that change or record the steps of another scenario."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -12,25 +12,25 @@ from runner.types import Batch, Key, Metrics, Spec
 
 @dataclasses.dataclass(frozen=True)
 class Wrapper:
-    """A scenario that does and can what another does and can.
+    """A scenario that behaves like another one, optional methods included.
 
     Attributes:
-        scenario: the other.
-        names: of parts of its state, such as "net.params.linear"; they end where a part of a leaf's name ends.
+        scenario: the other scenario.
+        names: of parts of its state, such as "net.params.linear"; a name ends where a part of a leaf's name ends.
     """
 
     scenario: Any
     names: tuple[str, ...]
-    setting: ClassVar[str]  # that a user gives the names by
+    setting: ClassVar[str]  # by which a user chooses the names
 
     def __getattr__(self, name: str) -> Any:
-        """Passes on what only some scenarios can."""
+        """Returns what only some scenarios have."""
         if name == "scenario" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.scenario, name)
 
     def init(self, key: Key, spec: Spec) -> Any:
-        """Makes the first state.
+        """Returns the first state.
 
         Raises:
             ValueError: nothing in it has one of the names.
@@ -44,34 +44,34 @@ class Wrapper:
         return self.scenario.step(key, state, batch)
 
     def evaluate(self, key: Key, state: Any, batch: Batch) -> Metrics:
-        """Judges held-out data."""
+        """Evaluates held-out data."""
         return self.scenario.evaluate(key, state, batch)
 
 
 class Frozen(Wrapper):
-    """Holds the named parts of the state still.
+    """Keeps the named parts of the state constant.
 
-    Gradients of them are still taken: they count in a clipping by the global norm.
+    Their gradients are still computed, and count where gradients are clipped by their global norm.
     """
 
     setting: ClassVar[str] = "freeze"
 
     def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
-        """Makes one step, and puts the frozen leaves back."""
+        """Makes one step, and restores the frozen leaves."""
         after, metrics = self.scenario.step(key, state, batch)
-        held = [begins(name, self.names) for name in named_leaves(state)]
+        frozen = [begins(name, self.names) for name in named_leaves(state)]
         leaves, structure = jax.tree.flatten(after)
-        kept = zip(held, jax.tree.leaves(state), leaves, strict=True)
-        return structure.unflatten([old if hold else new for hold, old, new in kept]), metrics
+        kept = zip(frozen, jax.tree.leaves(state), leaves, strict=True)
+        return structure.unflatten([old if keep else new for keep, old, new in kept]), metrics
 
 
 class Watched(Wrapper):
-    """Records the named parts of the state: a single number as it is, of anything larger the norm."""
+    """Records the named parts of the state: the value of a single number, the norm of anything larger."""
 
     setting: ClassVar[str] = "watch"
 
     def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
-        """Makes one step, and tells of the state after it."""
+        """Makes one step; the metrics include the named parts of the state after it."""
         after, metrics = self.scenario.step(key, state, batch)
         leaves = {name: leaf for name, leaf in named_leaves(after).items() if begins(name, self.names)}
         floating = {name: leaf for name, leaf in leaves.items() if jnp.issubdtype(leaf.dtype, jnp.floating)}
