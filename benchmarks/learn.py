@@ -27,10 +27,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from runner import metrics, open_run
-from runner.compose import compose, parts
+from runner.compose.command_line import compose, parts
 from runner.environments import CartPole
 from runner.evaluators.means import passes
-from runner.training import Training
+from runner.runs.training import Training
 
 SEEDS = (0, 1, 2)
 HIGHER_IS_BETTER = ("accuracy", "r2", "modes", "high_quality", "return")

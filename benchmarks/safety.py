@@ -13,10 +13,12 @@ from unittest import mock
 import jax
 import numpy as np
 
-from runner import Loop, seals, stretch
-from runner.checkpoints import Checkpoints
-from runner.compose import compose
-from runner.training import Training
+from runner import Loop
+from runner.compose.command_line import compose
+from runner.loop import compiled
+from runner.runs.training import Training
+from runner.storage import seals
+from runner.storage.checkpoints import Checkpoints
 
 PAIRS, STEPS = 9, 20_000
 SMALL = ["net.hidden_sizes=[64]", "dataset.batch_size=64"]
@@ -48,7 +50,7 @@ def looks() -> float:
     ratios = []
     for _ in range(PAIRS):
         looking = seconds()
-        with mock.patch.object(stretch, "are_finite", return_value=whole):
+        with mock.patch.object(compiled, "are_finite", return_value=whole):
             ratios.append(looking / seconds())
     return statistics.median(ratios)
 

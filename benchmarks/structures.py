@@ -12,10 +12,11 @@ from pathlib import Path
 
 import jax
 
-from runner import compile_cache, loop
-from runner.build import build
-from runner.compose import compose
-from runner.memory import memory_maps
+from runner.compose.build import build
+from runner.compose.command_line import compose
+from runner.loop import loop
+from runner.process import compile_cache
+from runner.process.memory import memory_maps
 
 WORKS = (
     ["dataset=iris"],

@@ -14,12 +14,12 @@ import jax
 import numpy as np
 
 from faults.tally import Tally
-from runner.checkpoints import Checkpoints
-from runner.compose import change, compose
-from runner.directory import FREE
+from runner.compose.command_line import change, compose
 from runner.errors import Stopped
-from runner.stretch import Program
-from runner.training import Training
+from runner.loop.compiled import Program
+from runner.runs.training import Training
+from runner.storage.checkpoints import Checkpoints
+from runner.storage.run_directory import FREE
 
 LAST = 24
 COMMANDS = {

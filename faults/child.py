@@ -18,8 +18,8 @@ from typing import Any
 import orbax.checkpoint  # noqa: F401  imported here, so that no child has to
 
 from faults import subject
-from runner import checkpoints, seals
 from runner.errors import StorageError
+from runner.storage import checkpoints, seals
 
 PATIENCE = 60.0  # seconds after which a child hangs
 SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None

@@ -9,8 +9,8 @@ from unittest import mock
 
 from faults import subject
 from faults.tally import Tally
-from runner import seals
 from runner.errors import Unreadable
+from runner.storage import seals
 
 STEPS = (2, 4, 6)
 

@@ -15,11 +15,12 @@ import numpy as np
 import optax
 
 from faults.tally import Tally
-from runner import checkpoints, loop, seals, stretch
-from runner.checkpoints import Checkpoints
+from runner.core import Batch, Dataset, Key, Metrics, Spec
 from runner.datasets import Arrays
 from runner.errors import NotFinite
-from runner.types import Batch, Dataset, Key, Metrics, Spec
+from runner.loop import compiled, loop
+from runner.storage import checkpoints, seals
+from runner.storage.checkpoints import Checkpoints
 
 LAST, LOG, EVALUATE = 6, 2, 4  # steps of a run, of a log interval, between evaluations
 ROWS = 2  # of a batch
@@ -130,7 +131,7 @@ def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, see
 
 def _told(how: Any, scenario: Any, data: Any, folder: Path, seed: int, weak: str) -> NotFinite | None:
     off = [mock.patch.object(module, "sync") for module in (checkpoints, seals)]  # nobody cuts the power here
-    off += [mock.patch.object(stretch, "refuse_not_finite")] if weak == "finite" else []
+    off += [mock.patch.object(compiled, "refuse_not_finite")] if weak == "finite" else []
     with contextlib.ExitStack() as stack:
         for each in off:
             stack.enter_context(each)

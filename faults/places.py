@@ -15,7 +15,7 @@ from typing import NamedTuple
 from faults.bits import digest
 from faults.tally import Tally
 from runner import open_run
-from runner.directory import Directory
+from runner.storage.run_directory import Directory
 
 LANES = 4  # processes at a time
 WORDS = ["dataset=iris", "net.hidden_sizes=[8]", "dataset.batch_size=8", "figures=false"]
@@ -26,7 +26,7 @@ cores, weak, commands = json.loads(sys.argv[1])
 if cores:
     os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:cores])
 from runner.cli import main
-from runner.directory import Directory
+from runner.storage.run_directory import Directory
 if weak == "fingerprint":
     Directory.refuse_other_data = lambda *_: []
 for words in commands:

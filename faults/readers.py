@@ -18,11 +18,13 @@ from rich.console import Console
 
 from faults import subject
 from faults.tally import Tally
-from runner import listings, open_run, sweeps
-from runner.checkpoints import Checkpoints
+from runner import open_run
 from runner.cli import main
-from runner.directory import Directory
+from runner.commands import listings
 from runner.errors import Misfit
+from runner.runs import comparison
+from runner.storage.checkpoints import Checkpoints
+from runner.storage.run_directory import Directory
 from runner.writers import JsonLines, TensorBoard
 
 COMMAND = ["dataset=iris", "net.hidden_sizes=[16]", "steps=1", "loop.log_every=1", "figures=false"]
@@ -140,7 +142,7 @@ def _listed(path: Path) -> None:
 
 
 def _compared(path: Path) -> None:
-    (row,) = sweeps.compare(path.parent, METRIC).rows
+    (row,) = comparison.compare(path.parent, METRIC).rows
     _refuse(row.best is None)
 
 

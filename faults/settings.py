@@ -13,10 +13,10 @@ import numpy as np
 
 from faults.bits import Silence
 from faults.tally import Tally
-from runner.compose import compose
-from runner.directory import Directory, leaves
+from runner.compose.command_line import compose
 from runner.errors import Occupied
-from runner.training import Training
+from runner.runs.training import Training
+from runner.storage.run_directory import Directory, leaves
 
 COMMANDS = {
     "supervised": ["dataset=iris", "net.dropout=0.1"],
@@ -90,8 +90,8 @@ def data(bits: int = 10, seed: int = 0, weak: str = "") -> Iterator[Tally]:
 def _without(weak: str) -> contextlib.AbstractContextManager:
     stack = contextlib.ExitStack()
     if weak == "fingerprint":
-        stack.enter_context(mock.patch("runner.directory.differences", return_value=[]))
-        stack.enter_context(mock.patch("runner.provenance.digest", return_value=""))
+        stack.enter_context(mock.patch("runner.storage.run_directory.differences", return_value=[]))
+        stack.enter_context(mock.patch("runner.runs.provenance.digest", return_value=""))
     return stack
 
 

@@ -15,9 +15,9 @@ import jax
 
 from faults import subject
 from faults.tally import Tally
-from runner import lock
 from runner.errors import Busy, Unreadable
-from runner.lock import Lock
+from runner.storage import lock
+from runner.storage.lock import Lock
 
 PATIENCE = 60  # seconds after which a process hangs
 WIDTHS = 2, 8  # processes at once

@@ -128,8 +128,10 @@ def _judge_end(trial: Trial, code: int, complaint: str) -> None:
 
 
 def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
-    from runner import listings, open_run, seals
+    from runner import open_run
+    from runner.commands import listings
     from runner.errors import Unreadable
+    from runner.storage import seals
 
     if trial.count > 1 and not (directory / "config.yaml").is_file():
         return  # it had not begun
@@ -168,7 +170,7 @@ def _judge_bits(whole: Path, tried: Path) -> None:
 
 def _strike(trial: Trial, struck: Path) -> None:
     """Sends the signals to this process, those after the first once that has been taken note of."""
-    from runner import signals
+    from runner.process import signals
 
     struck.write_text(str(time.monotonic()))
     for _ in range(trial.count):
@@ -188,11 +190,13 @@ def _arm(trial: Trial, struck: Path) -> None:
     if trial.phase == "importing":
         sys.meta_path.insert(0, _Finder(strike))
         return
-    from runner import evaluators, records, seals, stretch
+    from runner import evaluators
+    from runner.loop import averages, compiled
+    from runner.storage import seals
 
     begins: dict[str, tuple[Any, str]] = {
-        "compiling": (stretch.Program, "compile"),
-        "training": (records.Record, "add"),
+        "compiling": (compiled.Program, "compile"),
+        "training": (averages.Record, "add"),
         "saving": (seals, "seal"),
         "evaluating": (evaluators.Means, "__call__"),
     }
@@ -218,7 +222,7 @@ class _Finder(MetaPathFinder):
 
 
 def _main(asked: str, *words: str) -> None:
-    from runner.compile_cache import keep_compiled_programs
+    from runner.process.compile_cache import keep_compiled_programs
 
     keep_compiled_programs()  # before the phases are hooked, for that imports JAX
     trial, struck = json.loads(asked)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import subject
-from runner.checkpoints import Checkpoints
+from runner.storage.checkpoints import Checkpoints
 
 BEFORE, DURING, AFTER = (2, 4), (6, 8), 10  # 2 is the best, so that 8 deletes 4
 HAS_SHIM = sys.platform == "linux" and shutil.which("cc") is not None

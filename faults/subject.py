@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from runner.checkpoints import Checkpoints
+from runner.storage.checkpoints import Checkpoints
 
 
 def state(step: int) -> dict[str, Any]:

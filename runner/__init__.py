@@ -1,19 +1,36 @@
 """A command-line experiment runner for JAX in which the training algorithm is a part like any other."""
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.loop import Loop
-    from runner.run import Run, open_run
+    from runner.loop.loop import Loop
+    from runner.runs.saved_run import Run, open_run
 
 __all__ = ["Loop", "Run", "open_run"]
 
-_HOMES = {"Loop": "runner.loop", "Run": "runner.run", "open_run": "runner.run"}
+
+def lazy_attributes(package: str, names: Sequence[str], modules: Sequence[str]) -> Callable[[str], Any]:
+    """Returns a package's `__getattr__`, which imports what the package offers at its first use.
+
+    So importing a package costs nothing: a command is checked, and refused, without JAX.
+
+    Args:
+        package: its name.
+        names: what it offers, its `__all__`.
+        modules: the modules of the package that define these names.
+    """
+
+    def attribute(name: str) -> Any:
+        if name in names:
+            for module in modules:
+                defined = vars(import_module(f"{package}.{module}"))
+                if name in defined:
+                    return defined[name]
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return attribute
 
 
-def __getattr__(name):
-    """Imports the part at its first use, so that `import runner` costs nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'runner' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = lazy_attributes(__name__, __all__, ["loop.loop", "runs.saved_run"])

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runner import signals
-from runner.compile_cache import keep_compiled_programs
 from runner.errors import Stopped, describe, exit_code, is_deliberate
+from runner.process import signals
+from runner.process.compile_cache import keep_compiled_programs
 
 
 def command() -> None:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(arguments: list[str]) -> None:
-    from runner import verbs
+    from runner.commands import verbs
 
     word = arguments[0] if arguments else ""
     if word in verbs.VERBS:
@@ -71,7 +71,7 @@ def _train(arguments: list[str]) -> None:
     """Hands a checked command to Hydra, which makes the run directory and calls back once a job."""
     from hydra._internal.utils import get_args_parser
 
-    from runner import launch
+    from runner.commands import launch
 
     parser = get_args_parser()
     parser.error = _refuse
@@ -100,7 +100,7 @@ def _hydra() -> None:
 
 def _begin(config: dict, place: Path) -> Callable[[], float | None]:
     """Builds a run, and gives what trains it."""
-    from runner.seeds import prepared
+    from runner.runs.seeds import prepared
 
     training = prepared(config)
     training.refuse_directory(place)
@@ -109,12 +109,12 @@ def _begin(config: dict, place: Path) -> Callable[[], float | None]:
 
 def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     """Runs the jobs of a sweep, and tells what came of them."""
-    from runner import launch
-    from runner.listings import console
-    from runner.members import Prepared
-    from runner.seeds import prepared
-    from runner.sweeps import compare
-    from runner.training import Training
+    from runner.commands import launch
+    from runner.commands.listings import console
+    from runner.runs.comparison import compare
+    from runner.runs.parallel import Prepared
+    from runner.runs.seeds import prepared
+    from runner.runs.training import Training
 
     places: list[Path] = []
     known: dict = {}

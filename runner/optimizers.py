@@ -12,9 +12,9 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from runner.bounds import Bound, check, decay, optional, positive, require, weight
+from runner.core import Params
+from runner.core.bounds import Bound, check, decay, optional, positive, require, weight
 from runner.schedules import Constant
-from runner.types import Params
 
 Schedule = Callable[[Any], Any]
 RATE = Bound(lambda value: 0 < value < math.inf, "{value} is not a finite number above 0")

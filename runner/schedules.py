@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from runner.bounds import Bound, check, positive, require
+from runner.core.bounds import Bound, check, positive, require
 
 FRACTION = Bound(lambda value: 0 < value < 1, "{value} is not a fraction of the run, above 0 and below 1")
 SHARE = Bound(lambda value: 0 <= value <= 1, "{value} is not a share of the full rate, from 0 to 1")

@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
-from runner.compile_cache import release_programs
-from runner.memory import memory_maps
+from runner.process.compile_cache import release_programs
+from runner.process.memory import memory_maps
 
 MOST_MAPS = 10_000  # of one process: Linux allows 65,530, and at that limit XLA crashes
 MOST_MEMORY = 2 * 2**30  # bytes of one process

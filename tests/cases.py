@@ -12,15 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import runner
-from runner.build import build
-from runner.checkpoints import Checkpoints
-from runner.compose import compose
+from runner.compose.build import build
+from runner.compose.command_line import compose
+from runner.core import Dataset, Net, lift
 from runner.datasets import Arrays
 from runner.evaluators import Means
-from runner.loop import Loop
-from runner.scenario import lift
-from runner.stretch import Keys, Program
-from runner.types import Dataset, Net
+from runner.loop.compiled import Keys, Program
+from runner.loop.loop import Loop
+from runner.storage.checkpoints import Checkpoints
 
 CONF = Path(runner.__file__).parent / "conf"
 SCENARIOS = sorted(path.stem for path in (CONF / "scenario").glob("*.yaml"))

@@ -6,7 +6,7 @@ import absl.logging
 import bounds  # before JAX, whose settings it chooses
 import jax
 import pytest
-from commands import COMMANDS
+from small_runs import COMMANDS
 
 from runner.cli import main
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from commands import COMMANDS, EVERY, FIGURES
 from PIL import Image
+from small_runs import COMMANDS, EVERY, FIGURES
 
 from runner import open_run
 from runner.cli import main
@@ -160,8 +160,8 @@ def test_a_job_that_fails_is_told_at_once_and_the_others_run(capsys):
 
 
 def test_the_job_returns_its_best_metric_which_a_sweeper_optimises(tmp_path):
-    from runner.compose import compose
-    from runner.training import Training
+    from runner.compose.command_line import compose
+    from runner.runs.training import Training
 
     best = Training(compose(COMMANDS["supervised"])).run(tmp_path / "run")
     rows = [row["validation/accuracy"] for row in open_run("run").records if "validation/accuracy" in row]

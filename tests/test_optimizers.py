@@ -5,7 +5,7 @@ import optax
 import pytest
 
 from runner import optimizers
-from runner.numbers import join, split
+from runner.loop.partition import join, split
 from runner.schedules import Constant, Cosine, Exponential, Piecewise, WarmupCosine
 
 PARAMS = {"w": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones(3)}

@@ -51,8 +51,8 @@ class InProcessLauncher(Launcher):
         Raises:
             ValueError: two jobs share a run directory.
         """
-        from runner.members import run_members
-        from runner.signals import asked as stop_requested
+        from runner.process.signals import asked as stop_requested
+        from runner.runs.parallel import run_members
 
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
@@ -81,7 +81,7 @@ class InProcessLauncher(Launcher):
 
     def _prepared(self, jobs: Sequence[Any], place: int, returns: list[JobReturn]) -> Any:
         """Runs a job's task, and gives the run where it only prepared one."""
-        from runner.members import Prepared
+        from runner.runs.parallel import Prepared
 
         returned = returns[place] = run_job(
             hydra_context=self._context,

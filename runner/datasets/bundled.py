@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from runner.core import Column, Dataset
 from runner.datasets.splits import split
-from runner.types import Column, Dataset
 
 
 def digits(

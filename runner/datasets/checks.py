@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from runner.types import Array, Feature, Spec
+from runner.core import Array, Feature, Spec
 
 log = logging.getLogger("runner")
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from runner.core import Array, Dataset
 from runner.datasets.splits import assemble
-from runner.types import Array, Dataset
 
 MOST_POINTS = 10_000_000
 

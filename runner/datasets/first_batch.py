@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from runner.types import Batch, Key, Source
+from runner.core import Batch, Key, Source
 
 
 @jax.tree_util.register_pytree_node_class

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from runner.core import Batch, Dataset, Feature, Key, Spec
 from runner.datasets.splits import cut
 from runner.datasets.streams import Stream
-from runner.types import Batch, Dataset, Feature, Key, Spec
 
 log = logging.getLogger("runner")
 

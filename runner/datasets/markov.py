@@ -6,8 +6,8 @@ import string
 
 import numpy as np
 
+from runner.core import Dataset
 from runner.datasets.windows import dataset_of
-from runner.types import Dataset
 
 LONGEST = 10_000_000  # letters, drawn one by one
 LETTERS = string.ascii_lowercase + string.ascii_uppercase

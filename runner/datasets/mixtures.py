@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from runner.core import Batch, Dataset, Feature, Key, Modes, Spec
 from runner.datasets.sources import Sampler
-from runner.types import Batch, Dataset, Feature, Key, Modes, Spec
 
 HELD_OUT_BATCH = 500
 MOST_MODES = 10_000

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from runner.core import Dataset
 from runner.datasets.checks import check_labels
 from runner.datasets.files import read
 from runner.datasets.splits import assemble, cut
-from runner.types import Dataset
 
 PARTS = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -2,7 +2,7 @@
 
 import jax
 
-from runner.types import Batch, Dataset, Key, Spec
+from runner.core import Batch, Dataset, Key, Spec
 
 
 @jax.tree_util.register_static

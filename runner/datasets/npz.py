@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from runner.core import Dataset
 from runner.datasets.checks import as_floats, check_labels, narrow
 from runner.datasets.splits import split
-from runner.types import Dataset
 
 
 def npz(

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from runner.core import Array, Batch, Key, Spec
 from runner.datasets.checks import check_described, checked
-from runner.types import Array, Batch, Key, Spec
 
 
 @jax.tree_util.register_pytree_node_class

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from runner.core import Array, Dataset, Spec
 from runner.datasets.checks import checked, warn_of
 from runner.datasets.sources import Arrays
-from runner.types import Array, Dataset, Spec
 
 HELD_OUT_BATCH = 256  # rows; it changes the speed of an evaluation, not its result
 

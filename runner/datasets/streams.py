@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 import jax
 import numpy as np
 
+from runner.core import Batch, Key, Spec
 from runner.datasets.checks import check_described, checked
-from runner.types import Batch, Key, Spec
 
 
 @jax.tree_util.register_pytree_node_class

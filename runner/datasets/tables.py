@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from runner.core import Column, Dataset, Spec
 from runner.datasets.files import read
 from runner.datasets.splits import split
-from runner.types import Column, Dataset, Spec
 
 LARGEST = float(np.finfo(np.float32).max)
 CATEGORIES = (

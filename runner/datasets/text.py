@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from runner.core import Dataset
 from runner.datasets.files import read
 from runner.datasets.windows import dataset_of
-from runner.types import Dataset
 
 
 def text(

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from runner.core import Array, Batch, Dataset, Feature, Key, Spec
 from runner.datasets.sources import Arrays
-from runner.types import Array, Batch, Dataset, Feature, Key, Spec
 
 HELD_OUT_BATCH = 64  # windows; it changes the speed of an evaluation, not its result
 

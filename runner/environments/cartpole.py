@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.bounds import count, positive, require
-from runner.types import Key
+from runner.core import Key
+from runner.core.bounds import count, positive, require
 
 
 class CartPoleState(NamedTuple):
@@ -25,7 +25,7 @@ class CartPoleState(NamedTuple):
 class CartPole:
     """Pushes a cart left or right so that the pole on it does not fall; the reward of each step is 1.
 
-    It satisfies `runner.types.Environment`.
+    It satisfies `runner.core.Environment`.
 
     Source: Barto, Sutton and Anderson 1983, with the constants, the Euler steps of 0.02 s and the limits (12 degrees,
     2.4 m, 500 steps) of Gymnasium's CartPole-v1.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.types import Environment, Key, Mean, Metrics
+from runner.core import Environment, Key, Mean, Metrics
 
 MOST_TRANSITIONS = 2**31 - 1  # that int32 can number
 

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from runner import figures
-from runner.numbers import join, split
-from runner.types import Figures, Key, Mean, Metrics, Source, Spec
+from runner.core import Figures, Key, Mean, Metrics, Source, Spec
+from runner.loop.partition import join, split
+from runner.writers import figures
 
 POINTS = 1000  # about as many are drawn in the figure of a fit
 TEXTS = 6  # are written for the figure of a language model

@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from runner import figures
+from runner.core import Figures, Key, Modes, Source
 from runner.evaluators.means import Means, data_key, passes
+from runner.loop.partition import join, split
 from runner.metrics import (
     energy_distance,
     high_quality,
@@ -18,8 +19,7 @@ from runner.metrics import (
     precision_recall,
     sliced_wasserstein,
 )
-from runner.numbers import join, split
-from runner.types import Figures, Key, Modes, Source
+from runner.writers import figures
 
 AT_ONCE = 2**17  # numbers of the samples drawn in one call: 2048 images of 8 x 8, 10 of 64 x 64 in colours
 COMPARED = ("energy_distance", "sliced_wasserstein", "modes", "high_quality")
@@ -33,7 +33,7 @@ class Samples:
 
     Attributes:
         size: how many samples, and the most held-out examples.
-        features: gives `[N, F]` of x `[N, ...]`, of the shape `features.shape` each, such as `runner.run.features`;
+        features: gives `[N, F]` of x `[N, ...]`, of the shape `features.shape` each, such as `runner.runs.features`;
             both sets are then compared by these too, scaled by the deviations of the held-out examples'. None is off.
     """
 
@@ -43,7 +43,7 @@ class Samples:
     def __post_init__(self):
         if self.features is not None and not hasattr(self.features, "shape"):
             raise ValueError(
-                "features: need what runner.run.features gives, or null; say evaluation=features"
+                "features: need what runner.runs.features gives, or null; say evaluation=features"
             )
         if self.size < self.fewest:
             raise ValueError(

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu, softplus
 
-from runner.types import AdversarialLoss
+from runner.core import AdversarialLoss
 
 
 def _cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:

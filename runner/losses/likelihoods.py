@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.types import Likelihood
+from runner.core import Likelihood
 
 
 def _half_squared_error(outputs: jax.Array, x: jax.Array) -> jax.Array:

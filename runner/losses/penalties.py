@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from runner.types import Key
+from runner.core import Key
 
 Logits = Callable[[jax.Array], jax.Array]
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.types import Key
+from runner.core import Key
 
 
 def draw_action(key: Key, logits: jax.Array) -> tuple[jax.Array, jax.Array]:

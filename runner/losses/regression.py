@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.bounds import check, positive
+from runner.core.bounds import check, positive
 
 
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:

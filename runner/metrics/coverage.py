@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from runner.types import Modes
+from runner.core import Modes
 
 REACH = 3  # spreads from the nearest centre within which a point is of high quality
 FAIR_SHARE = 0.2  # a mode is covered if it has this share of the points that it would have if all had as many

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import haiku as hk
 
+from runner.core import Net
 from runner.nets.convolution import Convolution, max_pool
 from runner.nets.layers import NORMALIZATIONS, as_images, drop_out, flatten, output
 from runner.nets.settings import ACTIVATIONS, WIDEST, cached, check_dropout, check_size, check_sizes, find
-from runner.types import Net
 
 
 @cached

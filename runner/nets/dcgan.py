@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import haiku as hk
 import jax
 
+from runner.core import Net
 from runner.nets.convolution import Convolution
 from runner.nets.layers import NORMALIZATIONS, as_images, flatten, output
 from runner.nets.settings import (
@@ -16,7 +17,6 @@ from runner.nets.settings import (
     check_sizes,
     find,
 )
-from runner.types import Net
 
 
 @cached

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import haiku as hk
 
+from runner.core import Net
 from runner.nets.layers import output
 from runner.nets.settings import INITIALIZERS, cached, check_sizes, find
-from runner.types import Net
 
 
 @cached

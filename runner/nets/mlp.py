@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import haiku as hk
 
+from runner.core import Net
 from runner.nets.layers import NORMALIZATIONS, drop_out, flatten, output
 from runner.nets.settings import (
     ACTIVATIONS,
@@ -14,7 +15,6 @@ from runner.nets.settings import (
     check_sizes,
     find,
 )
-from runner.types import Net
 
 
 @cached

@@ -7,9 +7,9 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from runner.core import Net
 from runner.nets.layers import flatten, layer_norm, noise_embedding
 from runner.nets.settings import DEEPEST, cached, check_even, check_size, check_sizes
-from runner.types import Net
 
 
 @cached

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import haiku as hk
 import jax
 
+from runner.core import Net
 from runner.nets.convolution import Convolution
 from runner.nets.layers import BatchNorm, as_images, output
 from runner.nets.settings import DEEPEST, cached, check_size, check_sizes
-from runner.types import Net
 
 
 @cached

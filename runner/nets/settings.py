@@ -10,8 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import haiku as hk
 import jax
 
-from runner.terminal import near
-from runner.types import Net
+from runner.core import Net
+from runner.process.terminal import near
 
 Settings = ParamSpec("Settings")
 Meaning = TypeVar("Meaning")

@@ -6,9 +6,9 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from runner.core import Net
 from runner.nets.layers import drop_out, layer_norm
 from runner.nets.settings import DEEPEST, cached, check_dropout, check_size, check_sizes
-from runner.types import Net
 
 
 @cached

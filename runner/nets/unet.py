@@ -7,10 +7,10 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from runner.core import Net
 from runner.nets.convolution import Convolution
 from runner.nets.layers import BatchNorm, as_images, noise_embedding
 from runner.nets.settings import DEEPEST, cached, check_even, check_size, check_sizes
-from runner.types import Net
 
 
 @cached

@@ -5,9 +5,22 @@ from typing import Any, NamedTuple
 
 import jax
 
-from runner.bounds import count, loss_of_targets, require
-from runner.scenario import Statistics, create, forward, infer, per_example, update_jointly
-from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+from runner.core import (
+    Batch,
+    Key,
+    Loss,
+    Metrics,
+    Optimizer,
+    Spec,
+    Statistics,
+    TrainState,
+    create,
+    forward,
+    infer,
+    per_example,
+    update_jointly,
+)
+from runner.core.bounds import count, loss_of_targets, require
 
 
 class AutoencoderState(NamedTuple):

@@ -6,10 +6,23 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner import averages
-from runner.bounds import count, decay, loss_of_targets, optional, override, require, weight
-from runner.scenario import Statistics, create, forward, per_example, update
-from runner.types import Batch, Key, Loss, Metrics, Optimizer, Params, Spec, TrainState
+from runner.core import (
+    Batch,
+    Key,
+    Loss,
+    Metrics,
+    Optimizer,
+    Params,
+    Spec,
+    Statistics,
+    TrainState,
+    averages,
+    create,
+    forward,
+    per_example,
+    update,
+)
+from runner.core.bounds import count, decay, loss_of_targets, optional, override, require, weight
 
 
 class DiffusionState(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from runner.types import Batch, Key, Mean, Metrics, Spec
+from runner.core import Batch, Key, Mean, Metrics, Spec
 
 OPTIONAL = {name: name for name in ("predict", "reconstruct", "features", "sample", "summarize")} | {
     "spread": "predict"

@@ -7,11 +7,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner import averages
-from runner.bounds import adversarial_loss, at_most, count, decay, optional, require, weight
+from runner.core import (
+    AdversarialLoss,
+    Batch,
+    Key,
+    Metrics,
+    Optimizer,
+    Params,
+    Spec,
+    TrainState,
+    averages,
+    create,
+    forward,
+    infer,
+    split_batches,
+    update,
+)
+from runner.core.bounds import adversarial_loss, at_most, count, decay, optional, require, weight
 from runner.losses import penalties
-from runner.scenario import create, forward, infer, split_batches, update
-from runner.types import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState
 
 
 class GANState(NamedTuple):

@@ -7,10 +7,23 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner import decoding
-from runner.bounds import count, loss_of_targets, override, positive, require
-from runner.scenario import create, forward, infer, mean_of_logits, per_example, update
-from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+from runner.core import (
+    Batch,
+    Key,
+    Loss,
+    Metrics,
+    Optimizer,
+    Spec,
+    TrainState,
+    create,
+    decoding,
+    forward,
+    infer,
+    mean_of_logits,
+    per_example,
+    update,
+)
+from runner.core.bounds import count, loss_of_targets, override, positive, require
 
 
 class LanguageModelState(NamedTuple):
@@ -103,7 +116,7 @@ class LanguageModel:
         temperature: float | None = None,
         prompt: tuple[int, ...] | None = None,
     ) -> jax.Array:
-        """Samples `length` tokens after those of the prompt, `[n, P + length]`; see `runner.decoding.write`."""
+        """Samples `length` tokens after those of the prompt, `[n, P + length]`; see `runner.core.decoding.write`."""
         length = override(self, "length", length, count)
         temperature = override(self, "temperature", temperature, positive)
         predict = lambda x: self.predict(state, x)

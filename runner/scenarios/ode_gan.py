@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.bounds import adversarial_loss, count, optional, positive, require, runge_kutta, weight
+from runner.core import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState, create, forward, infer
+from runner.core.bounds import adversarial_loss, count, optional, positive, require, runge_kutta, weight
 from runner.integrators import Integrator
-from runner.scenario import create, forward, infer
-from runner.types import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState
 
 
 class ODEGANState(NamedTuple):

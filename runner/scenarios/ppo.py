@@ -7,11 +7,22 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.bounds import count, optional, positive, require, share, weight
+from runner.core import (
+    Batch,
+    Environment,
+    Key,
+    Metrics,
+    Optimizer,
+    Spec,
+    TrainState,
+    create,
+    forward,
+    infer,
+    update,
+)
+from runner.core.bounds import count, optional, positive, require, share, weight
 from runner.environments import rollouts
 from runner.losses.policies import clipped_surrogate, draw_action
-from runner.scenario import create, forward, infer, update
-from runner.types import Batch, Environment, Key, Metrics, Optimizer, Spec, TrainState
 
 
 class PPOState(NamedTuple):

@@ -6,9 +6,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.bounds import loss_of_targets, require
-from runner.scenario import Statistics, create, forward, infer, per_example, update
-from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+from runner.core import (
+    Batch,
+    Key,
+    Loss,
+    Metrics,
+    Optimizer,
+    Spec,
+    Statistics,
+    TrainState,
+    create,
+    forward,
+    infer,
+    per_example,
+    update,
+)
+from runner.core.bounds import loss_of_targets, require
 
 
 class RegressionState(NamedTuple):

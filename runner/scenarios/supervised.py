@@ -6,9 +6,23 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.bounds import loss_of_targets, require
-from runner.scenario import Statistics, create, forward, infer, mean_of_logits, per_example, update
-from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+from runner.core import (
+    Batch,
+    Key,
+    Loss,
+    Metrics,
+    Optimizer,
+    Spec,
+    Statistics,
+    TrainState,
+    create,
+    forward,
+    infer,
+    mean_of_logits,
+    per_example,
+    update,
+)
+from runner.core.bounds import loss_of_targets, require
 
 LARGEST_CONFUSION = (
     100  # classes; with more, [B, classes, classes] would be the largest array of an evaluation

@@ -6,9 +6,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.bounds import count, likelihood, require, weight
-from runner.scenario import Statistics, create, forward, infer, update_jointly
-from runner.types import Batch, Key, Likelihood, Metrics, Optimizer, Spec, TrainState
+from runner.core import (
+    Batch,
+    Key,
+    Likelihood,
+    Metrics,
+    Optimizer,
+    Spec,
+    Statistics,
+    TrainState,
+    create,
+    forward,
+    infer,
+    update_jointly,
+)
+from runner.core.bounds import count, likelihood, require, weight
 
 
 class VAEState(NamedTuple):

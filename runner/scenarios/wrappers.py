@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import begins, named_leaves, refuse_unknown_names
-from runner.types import Batch, Key, Metrics, Spec
+from runner.core import Batch, Key, Metrics, Spec, begins, named_leaves, refuse_unknown_names
 
 
 @dataclasses.dataclass(frozen=True)

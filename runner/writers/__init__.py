@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.types import Figures, Metrics
+from runner.core import Figures, Metrics
 from runner.writers.json_lines import JsonLines
 from runner.writers.parameters import parameter_table
 from runner.writers.pictures import Pictures

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.terminal import say
-from runner.types import Figures, Metrics
+from runner.core import Figures, Metrics
+from runner.process.terminal import say
 
 SHOWN = 4  # numbers of a record that fit a line
 

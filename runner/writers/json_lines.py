@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from runner.files import replace
-from runner.types import Figures, Metrics
+from runner.core import Figures, Metrics
+from runner.process.files import replace
 
 
 class JsonLines:

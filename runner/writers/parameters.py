@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from runner.types import TrainState
+from runner.core import TrainState
 
 ROWS = 40  # of a net, before it is told in less detail
 

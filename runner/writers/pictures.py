@@ -5,9 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from runner.figures import png
-from runner.files import replace
-from runner.types import Figures, Metrics
+from runner.core import Figures, Metrics
+from runner.process.files import replace
+from runner.writers.figures import png
 
 log = logging.getLogger(__name__)
 

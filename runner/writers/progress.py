@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from runner.terminal import say
-from runner.types import Figures, Metrics
+from runner.core import Figures, Metrics
+from runner.process.terminal import say
 
 
 class Progress:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.types import Figures, Metrics
+from runner.core import Figures, Metrics
 
 
 class TensorBoard:

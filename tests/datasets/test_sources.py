@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from runner.core import Spec
 from runner.datasets import Arrays, FirstBatch, Sampler
-from runner.types import Spec
 
 KEY = jax.random.key(0)
 

@@ -5,8 +5,8 @@ import jax
 import numpy as np
 import pytest
 
+from runner.core import Spec
 from runner.datasets import Stream
-from runner.types import Spec
 
 KEY = jax.random.key(0)
 

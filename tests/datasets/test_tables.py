@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from runner.core import Spec
 from runner.datasets import csv, read_rows
-from runner.types import Spec
 
 COLOURS = ["red", "green", "blue"]
 

@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
+from runner.core import Feature, Spec
 from runner.datasets import Windows, text
-from runner.types import Feature, Spec
 
 KEY = jax.random.key(0)
 LINES = "".join(f"line {number} is ünlike the others\n" for number in range(60))

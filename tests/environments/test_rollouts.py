@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from runner.core import Mean
 from runner.environments import rollouts
 from runner.environments.rollouts import Transitions
-from runner.types import Mean
 
 KEY = jax.random.key(0)
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from runner import run as runs
 from runner.cli import main
-from runner.run import features, open_run
+from runner.runs import saved_run as runs
+from runner.runs.saved_run import features, open_run
 
 SMALL = ["net.hidden_sizes=[8]", "steps=4", "loop.log_every=2"]
 GAN = ["scenario=gan", "dataset=digits", "evaluation=features", "evaluation.size=64"]

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from runner.core import Mean, Spec
 from runner.datasets import Arrays, Sampler, Stream
 from runner.evaluators import Means
 from runner.evaluators.means import _judge
-from runner.figures import png
-from runner.types import Mean, Spec
+from runner.writers.figures import png
 
 KEY = jax.random.key(0)
 

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from runner.core import Modes, Spec
 from runner.datasets import Arrays, Sampler
 from runner.evaluators import Means, Samples, samples
-from runner.types import Modes, Spec
 
 KEY = jax.random.key(0)
 MODES = Modes(jnp.array([[-1.0, 0.0], [1.0, 0.0]]), 0.1)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 import runner.losses
+from runner.core import AdversarialLoss, Likelihood
 from runner.losses import hinge, least_squares, minimax, non_saturating, wasserstein
-from runner.types import AdversarialLoss, Likelihood
 
 CONFIGS = sorted(pathlib.Path(runner.losses.__file__).parents[1].glob("conf/loss/*.yaml"))
 LOSSES = {name: getattr(runner.losses, name) for name in runner.losses.__all__}

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from runner.core import Modes
 from runner.metrics import high_quality, modes_covered
-from runner.types import Modes
 
 LINE = Modes(jnp.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]]), 0.5)
 

@@ -5,8 +5,8 @@ import numpy as np
 import optax
 import pytest
 
+from runner.core import apply_gradients, call, create
 from runner.nets import from_linen
-from runner.scenario import apply_gradients, call, create
 
 X = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
 OPTIMIZER = optax.adam(1e-2)

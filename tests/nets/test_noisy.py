@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from runner.core import lift
 from runner.nets import residual_mlp, unet
-from runner.scenario import lift
 
 SMALL = {
     "residual_mlp": (residual_mlp((8, 8, 1), size=16, blocks=1, embedding_size=4), (8, 8, 1)),

@@ -6,8 +6,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.scenario import Statistics, apply_gradients, call, create
-from runner.types import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState
+from runner.core import (
+    Batch,
+    Key,
+    Loss,
+    Metrics,
+    Optimizer,
+    Spec,
+    Statistics,
+    TrainState,
+    apply_gradients,
+    call,
+    create,
+)
 
 
 class MixupState(NamedTuple):

@@ -1,0 +1,135 @@
+"""Has Hydra make the directories of checked commands and call them back, as `hydra.main` does for its tasks.
+
+`hydra.main` itself composes a run three times over, and each job of a sweep as often again.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus, run_job
+from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
+
+from runner.compose.checks import check, complete
+from runner.compose.command_line import checked, is_hydras, jobs, opened
+from runner.errors import ConfigError
+from runner.process.files import replace
+from runner.storage.run_directory import differences
+
+log = logging.getLogger("runner")
+
+
+def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dict, Path], Callable]) -> Any:
+    """Composes and checks one run, and calls it in its directory.
+
+    Args:
+        overrides: as on the command line.
+        folders: as of `compose`.
+        prepare: gets the configuration and the run directory, before it is made, and gives what is called.
+
+    Raises:
+        ConfigError: anything is wrong.
+        Exception: what `prepare` or the call raises.
+    """
+    with opened(folders) as hydra:
+        config, whole = checked(overrides, hydra.config_loader, {})
+        HydraConfig.instance().set_config(whole)
+        call, callbacks = prepare(config, Path(OmegaConf.select(whole, "hydra.run.dir"))), Callbacks(whole)
+        callbacks.on_run_start(config=whole, config_name="config")
+        returned = run_job(
+            hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+            task_function=lambda _: call(),
+            config=whole,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+        )
+        callbacks.on_run_end(config=whole, config_name="config", job_return=returned)
+    if returned.status is JobStatus.FAILED:
+        raise returned._return_value  # `return_value` would print as well
+    return returned.return_value
+
+
+def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict, Path, bool], Any]) -> None:
+    """Composes and checks all jobs of a sweep, then hands them to Hydra's sweeper and launcher.
+
+    Args:
+        overrides: as on the command line.
+        folders: as of `compose`.
+        task: runs a job: gets its configuration, its directory, and whether the launcher takes a run that is
+            only prepared.
+
+    Raises:
+        ConfigError: anything is wrong with one of the jobs, which is named; nothing is written then.
+        Exception: what the first job to fail has raised.
+    """
+    with opened(folders) as hydra:
+        configs = _checked(overrides, hydra.config_loader)
+        master = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
+        configs = _frozen(configs, Path(master.hydra.sweep.dir))
+
+        def job(_: Any) -> Any:
+            own = HydraConfig.get()
+            known = configs.get(tuple(own.overrides.task))
+            # A job that is not known is the sweeper's own idea.
+            config = known or checked(list(own.overrides.task), hydra.config_loader, {})[0]
+            threads = own.launcher["_target_"] == "hydra_plugins.runner.inprocess.InProcessLauncher"
+            return task(config, Path(own.runtime.output_dir), threads)
+
+        callbacks = Callbacks(master)
+        callbacks.on_multirun_start(config=master, config_name="config")
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            config=master, hydra_context=context, task_function=job
+        )
+        sweeper.sweep(arguments=list(master.hydra.overrides.task))
+        callbacks.on_multirun_end(config=master, config_name="config")
+
+
+def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[str, ...], dict]:
+    """Gives each job the configuration that it had when the sweep in this folder first knew it, and writes it down.
+
+    So what is edited between two starts of a sweep does not make of it two.
+
+    Raises:
+        ConfigError: the file of configurations is damaged, or names other code than the command does.
+    """
+    path = folder / "jobs.json"
+    try:
+        known = json.loads(path.read_text()) if path.is_file() else {}
+        kept = {job: known[" ".join(job)] for job in configs if " ".join(job) in known}
+        frozen = configs | {job: check(complete(config), set(configs[job])) for job, config in kept.items()}
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path}: {error}; repair it, or take another hydra.sweep.dir") from error
+    for job, config in configs.items():
+        changes = [told for _, told in differences(frozen[job], config)]
+        if any("_target_" in told for told in changes):
+            raise ConfigError(f"{path}: {changes[0]}; take another hydra.sweep.dir")
+        if changes:
+            log.warning("%s keeps the settings it was begun with (%s)", " ".join(job), "; ".join(changes[:3]))
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = known | {" ".join(job): config for job, config in frozen.items()}
+    replace(path, json.dumps(texts, indent=1).encode())
+    return frozen
+
+
+def show_help(arguments: Any, parser: Any) -> None:
+    """Prints the help of Hydra's template, with the parts and the settings of those chosen."""
+    with opened([arguments.config_dir] if arguments.config_dir else []) as hydra:
+        hydra.app_help("config", parser, arguments)
+
+
+def _checked(overrides: Sequence[str], loader: Any) -> dict[tuple[str, ...], dict]:
+    hydras = [text for text in overrides if is_hydras(text)]
+    configs, bases = {}, {}
+    for number, job in enumerate(jobs([text for text in overrides if text not in hydras])):
+        try:
+            configs[tuple(job)], loader.jobs[tuple(job)] = checked([*hydras, *job], loader, bases)
+        except ConfigError as error:
+            raise ConfigError(f"{error} (job {number} of the sweep)") from error
+    return configs

@@ -1,0 +1,214 @@
+"""What can be done with runs that exist, from the command line."""
+
+import csv
+import inspect
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.commands.listings import compare, console, diff, ls, parts, show, show_table, status
+from runner.process import signals
+from runner.process.terminal import near
+
+SHOWN = 5  # texts that a language model writes to the terminal; all are in the file
+
+
+def resume(run: str, *settings: str) -> None:
+    """Goes on with a run where it stopped: RUN [steps=...] [loop.log_every=...] [trust_code=true]."""
+    from runner.compose.command_line import change
+    from runner.runs.seeds import prepared
+    from runner.storage.run_directory import FREE, Directory
+
+    directory, trust = Directory(run), "trust_code=true"
+    changes = [setting for setting in settings if setting != trust]
+    config = change(directory.vetted(trust in settings), changes, sorted(FREE))
+    prepared(config).run(directory.path, stop=signals.asked)
+
+
+def replay(run: str, trust_code: bool = False) -> None:
+    """Makes again the step at which a run was no longer finite, and tells what went wrong first: RUN."""
+    from runner.runs.replay import replay as replayed
+    from runner.storage.run_directory import Directory
+
+    directory = Directory(run)
+    for line in replayed(directory.vetted(trust_code), directory.path):
+        console.print(line, markup=False, highlight=False)
+
+
+def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
+    """Judges a run's state again: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
+    from runner.runs.saved_run import open_run
+
+    opened = open_run(run, trust_code)
+    step = opened.step(step)
+    metrics, figures = opened.evaluate(split, step)
+    path = opened.path / "evaluations" / f"{step}.json"
+    path.parent.mkdir(exist_ok=True)
+    known = json.loads(path.read_text()) if path.is_file() else {"step": step}
+    judged = {"weights": opened.info.weights, split: metrics}
+    path.write_text(json.dumps(known | judged, indent=2) + "\n")
+    for name, draw in figures.items():
+        draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
+    show_table(
+        f"{split} at step {step}",
+        ("metric", "value"),
+        [(name, f"{value:.6g}") for name, value in metrics.items()],
+    )
+    console.print(f"written to {path}")
+
+
+def sample(
+    run: str,
+    n: int = 64,
+    step: int | None = None,
+    seed: int = 0,
+    trust_code: bool = False,
+    **settings: Any,
+) -> None:
+    """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [trust_code=true] [temperature=1 and the like]."""
+    import numpy as np
+
+    from runner.runs.saved_run import open_run
+    from runner.writers import figures
+
+    if n < 1:
+        raise ValueError(f"n: {n} is less than 1")
+    opened = open_run(run, trust_code)
+    step = opened.step(step)
+    x = opened.sample(n, step, seed, **settings)
+    path = opened.path / "samples" / f"{step}.npz"
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, x=x)
+    if opened.spec.vocabulary:
+        texts = opened.texts(x)
+        path.with_suffix(".txt").write_text("\n\n".join(texts) + "\n")
+        console.print("\n\n".join(texts[:SHOWN]), markup=False, highlight=False)
+    for draw in figures.samples(x).values():
+        draw().savefig(path.with_suffix(".png"))
+    judged = opened.info.weights
+    console.print(
+        f"{n} samples of shape {list(x.shape[1:])} by the {judged} weights of step {step}, written to {path}"
+    )
+
+
+def predict(run: str, rows: str, step: int | None = None, trust_code: bool = False) -> None:
+    """Writes a run's predictions beside the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
+    import numpy as np
+
+    from runner.datasets import read_inputs, read_rows
+    from runner.runs.saved_run import open_run
+
+    opened, source = open_run(run, trust_code), Path(rows)
+    opened.require("predict")
+    folder = opened.path / "predictions"
+    if source.suffix == ".npz":
+        x = read_inputs(source)
+        outputs = opened.predict(x, step)
+        folder.mkdir(exist_ok=True)
+        np.savez(folder / source.name, x=x, prediction=outputs)
+    else:
+        x, table = read_rows(source, opened.spec)
+        columns = _columns(opened.spec, opened.predict(x.reshape(len(x), *opened.spec.shape("x")), step))
+        folder.mkdir(exist_ok=True)
+        with open(folder / source.name, "w", newline="") as file:
+            out = csv.writer(file)
+            out.writerow([*table.header, *columns])
+            out.writerows([*row, *new] for row, *new in zip(table.rows, *columns.values(), strict=True))
+    console.print(f"{len(x)} predictions at step {opened.step(step)}, written to {folder / source.name}")
+
+
+def _columns(spec: Any, outputs: Any) -> dict[str, list]:
+    """Names the predictions: a class and its probability, or the numbers of the target."""
+    import numpy as np
+
+    name = f"predicted_{spec.target or 'y'}"
+    if spec.classes is None:
+        numbers = outputs.reshape(len(outputs), -1)
+        names = [name] if numbers.shape[1] == 1 else [f"{name}_{place}" for place in range(numbers.shape[1])]
+        return {name: numbers[:, place].tolist() for place, name in enumerate(names)}
+    shares = np.exp(outputs - outputs.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    labels = spec.labels or [str(number) for number in range(spec.classes)]
+    return {name: [labels[place] for place in outputs.argmax(-1)], "probability": shares.max(-1).tolist()}
+
+
+def figures(run: str, step: int | None = None, trust_code: bool = False) -> None:
+    """Draws a run's curves and what its evaluation shows of a state: RUN [step=...] [trust_code=true]."""
+    from runner.runs.saved_run import open_run
+    from runner.storage.run_directory import Directory
+    from runner.writers import Pictures
+    from runner.writers import figures as drawing
+
+    directory = Directory(run)
+    directory.refuse_no_run()
+    if directory.config.get("seeds") is not None:  # its members have the checkpoints
+        at, drawn = directory.info.step or 0, {"spread": lambda: drawing.spread(directory.records)}
+    else:
+        opened = open_run(run, trust_code)
+        at = opened.step(step)
+        drawn = {**opened.evaluate(step=at)[1], "curves": lambda: drawing.curves(opened.records)}
+    with closing(Pictures(directory.path)) as pictures:
+        pictures.write(at, {}, drawn)
+    console.print(f"figures of step {at}, written to {directory.path / 'figures'}")
+
+
+VERBS = {
+    verb.__name__: verb
+    for verb in (resume, status, replay, evaluate, figures, sample, predict, parts, ls, show, diff, compare)
+}
+
+
+def call(name: str, arguments: Sequence[str]) -> None:
+    """Calls a verb with its words and its key=value settings.
+
+    Raises:
+        ValueError: a word is missing or too many, a setting is unknown or of another type.
+    """
+    verb = VERBS[name]
+    signature = inspect.signature(verb)
+    if {"-h", "--help"} & set(arguments):
+        console.print(f"runner {name}: {inspect.getdoc(verb)}")
+        return
+    if any(kind.kind is kind.VAR_POSITIONAL for kind in signature.parameters.values()):
+        words, settings = list(arguments), {}
+    else:
+        words = [argument for argument in arguments if "=" not in argument]
+        pairs = [argument.partition("=")[::2] for argument in arguments if "=" in argument]
+        settings = {key: _typed(name, key, value, signature) for key, value in pairs}
+    try:
+        bound = signature.bind(*words, **settings)
+    except TypeError as error:
+        raise ValueError(f"runner {name}: {error}. {inspect.getdoc(verb)}") from error
+    verb(*bound.args, **bound.kwargs)
+
+
+def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> Any:
+    if key not in signature.parameters and _is_open(signature):
+        return yaml.safe_load(text) if key != "prompt" else text
+    if key not in signature.parameters:
+        known = [name for name, kind in signature.parameters.items() if kind.default is not kind.empty]
+        raise ValueError(f"runner {verb}: unknown setting {key}; known: {', '.join(known) or 'none'}")
+    if signature.parameters[key].annotation is bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"{key}: {text!r} is not true or false")
+        return text == "true"
+    if "int" not in str(signature.parameters[key].annotation):
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {text!r} is not a whole number") from error
+
+
+def _is_open(signature: inspect.Signature) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+
+
+def unknown_verb(word: str) -> ValueError:
+    """Tells the nearest verb to a word that is none."""
+    hint = near(word, list(VERBS)) or f"; known: {', '.join(VERBS)}. Settings are key=value"
+    return ValueError(f"unknown verb {word}{hint}")

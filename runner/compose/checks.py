@@ -1,0 +1,168 @@
+"""Checks a composed configuration against the signatures of the parts it names; it needs neither Hydra nor JAX."""
+
+import ast
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from runner.compose.renamed import with_current_names
+from runner.compose.signatures import Missing, Signature, is_number, needed, signature
+from runner.errors import ConfigError
+from runner.process.terminal import near
+
+LARGEST_SEED = 2**32 - 1
+LARGEST_STEP = 2**31 - 1
+LARGEST_GROUP = 1000  # members, each with metrics or a run directory of its own
+OFF = type(None)
+NAMES = ((str, list, OFF), "a name, a list of names or null")
+TOP = {  # the kinds of each setting of a run itself, and how a message names them
+    "seed": ((int,), "a whole number"),
+    "seeds": ((int, OFF), "a whole number or null"),
+    "steps": ((int,), "a whole number"),
+    "one_batch": ((bool,), "true or false"),
+    "ensemble": ((int, OFF), "a whole number or null"),
+    "init_from": ((str, OFF), "a run's directory or null"),
+    "init_step": ((int, OFF), "a whole number or null"),
+    "init_names": NAMES,
+    "freeze": NAMES,
+    "watch": NAMES,
+    "figures": ((bool,), "true or false"),
+    "allow": NAMES,
+    "traceback": ((bool,), "true or false"),
+}
+DEFAULTS = {
+    "one_batch": False,
+    "figures": True,
+    "traceback": False,
+}  # for saved configurations that lack the setting
+
+
+def check(config: dict, known: set[str]) -> dict:
+    """Checks a resolved configuration against the signatures of the parts it names.
+
+    Args:
+        config: plain containers.
+        known: its top-level keys; any other is refused.
+
+    Returns:
+        The same, with whole numbers made floats where a part takes a number, and parts under their present names.
+
+    Raises:
+        ConfigError: a key that its part does not take, a value that does not fit, a slot without a part.
+    """
+    config = with_current_names(config)
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"unknown setting {key}{near(key, sorted(known))}")
+    for key in (*TOP, "loop", "dataset", "scenario", "evaluation"):
+        if key not in config:
+            raise ConfigError(f"{key} is missing: every run has one")
+    for key, (kinds, words) in TOP.items():
+        if type(config[key]) not in kinds:
+            raise ConfigError(f"{key}: {config[key]!r} is not {words}")
+    if not 0 <= config["seed"] <= LARGEST_SEED:
+        raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
+    for key in ("steps", "ensemble", "seeds"):
+        if config[key] is not None and config[key] < 1:
+            raise ConfigError(f"{key}: {config[key]} is less than 1")
+    for key in ("ensemble", "seeds"):
+        if (config[key] or 1) > LARGEST_GROUP:
+            raise ConfigError(f"{key}: {config[key]} is more than {LARGEST_GROUP}")
+    last = config["seed"] + (config["seeds"] or 1) - 1
+    if last > LARGEST_SEED:
+        raise ConfigError(f"seeds: the last one would be {last}; a seed must be 0..{LARGEST_SEED}")
+    if config["steps"] > LARGEST_STEP:
+        raise ConfigError(f"steps: {config['steps']} is more than {LARGEST_STEP}")
+    for key in ("init_step", "init_names"):
+        if config[key] is not None and config["init_from"] is None:
+            raise ConfigError(f"{key}: says what to take of a run; name the run by init_from=RUN")
+    for key in ("init_names", "freeze", "watch", "allow"):
+        if isinstance(config[key], str):
+            config = config | {key: [config[key]]}
+        for name in config[key] or ():
+            if not (isinstance(name, str) and name):
+                raise ConfigError(f"{key}: {name!r} is not a name")
+    return {key: _checked(value, key, config) for key, value in config.items()}
+
+
+def _checked(value: Any, path: str, config: Mapping) -> Any:
+    if follows(value):
+        if not isinstance(config.get(value[1:]), Mapping):
+            raise ConfigError(f"{path}: there is no part {value[1:]!r} to follow")
+        return value
+    if not isinstance(value, Mapping):
+        return value
+    if "_target_" not in value:
+        raise ConfigError(
+            f"{path} names no part (it has no _target_): choose one first, as in PART@{path}=CHOICE"
+        )
+    try:
+        read = signature(str(value["_target_"]))
+    except Missing as error:
+        raise ConfigError(f"{path}._target_: there is no {value['_target_']!r}") from error
+    settings = {key: inner for key, inner in value.items() if key not in ("_target_", "_partial_")}
+    if read is not None:
+        settings = _fitted(settings, read, value, path)
+    return {**value, **{key: _checked(inner, f"{path}.{key}", config) for key, inner in settings.items()}}
+
+
+def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dict:
+    """Checks settings against a signature; gives them with numbers as floats."""
+    part = str(node["_target_"]).rpartition(".")[2]
+    fitted = {}
+    for key, value in settings.items():
+        parameter = read.parameters.get(key)
+        if parameter is None:
+            if read.is_open:
+                continue
+            raise ConfigError(
+                f"{path}.{key}: {part} has no such setting{near(str(key), list(read.parameters))}"
+            )
+        if value is None and parameter.default is None:
+            raise ConfigError(f"{path}.{key} is missing: {part} needs it")
+        need = needed(parameter, value)
+        if need is not None:
+            raise ConfigError(f"{path}.{key}: {value!r} is not {need}")
+        fitted[key] = float(value) if type(value) is int and is_number(parameter) else value
+    for key, parameter in read.parameters.items():
+        if key not in settings and parameter.default is None and not node.get("_partial_"):
+            raise ConfigError(f"{path}.{key} is missing: {part} needs it")
+    return dict(settings) | fitted
+
+
+def follows(value: Any) -> bool:
+    """Tells whether a slot says "@part"."""
+    return isinstance(value, str) and value.startswith("@")
+
+
+def complete(config: Mapping) -> dict:
+    """Returns a saved configuration with the settings of a run that were introduced after it was saved.
+
+    Each takes the value that has the behaviour of before: null, or that of DEFAULTS. The settings of parts need no
+    completion, because Python's own defaults stand for them; see `with_defaults`.
+    """
+    added = {key: DEFAULTS.get(key) for key, (kinds, _) in TOP.items() if OFF in kinds or key in DEFAULTS}
+    return {**{key: value for key, value in added.items() if key not in config}, **config}
+
+
+def with_defaults(config: Mapping) -> dict:
+    """Returns a configuration in which each part has the Python defaults of the settings that it does not name.
+
+    Two configurations that build equal parts are then equal. Defaults that are not literals are left out.
+    """
+    return {key: _with_defaults(value) for key, value in complete(config).items()}
+
+
+def _with_defaults(node: Any) -> Any:
+    if isinstance(node, list | tuple):
+        return [_with_defaults(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    found = {key: _with_defaults(value) for key, value in node.items()}
+    with suppress(Missing):
+        read = signature(str(node["_target_"])) if "_target_" in node else None
+        for key, parameter in read.parameters.items() if read else ():
+            if key not in found and parameter.default is not None:
+                with suppress(ValueError):  # no literal
+                    found[key] = _with_defaults(ast.literal_eval(parameter.default))
+    return found

@@ -1,0 +1,303 @@
+"""Composes a configuration from a command line and refuses what is wrong in it, before anything is built."""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from runner.compose.checks import OFF, check, follows
+from runner.compose.signatures import signature
+from runner.errors import ConfigError
+from runner.process.terminal import near
+
+
+def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
+    """Composes and checks the configuration of one run.
+
+    Args:
+        overrides: as on the command line.
+        folders: more folders of configurations, searched after ours.
+
+    Returns:
+        Plain containers, resolved, without Hydra's own node. Slots still say "@part".
+
+    Raises:
+        ConfigError: anything is wrong.
+    """
+    with opened(folders) as hydra:
+        return checked(overrides, hydra.config_loader, {})[0]
+
+
+def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, Any]:
+    """Composes and checks one run.
+
+    Args:
+        overrides: as on the command line.
+        loader: of an opened Hydra.
+        bases: keeps what is composed of the parts chosen, which takes long, for the next one that chooses them.
+
+    Returns:
+        The configuration as of `compose`, and Hydra's own, with its node.
+
+    Raises:
+        ConfigError: anything is wrong.
+    """
+    parsed = _parse(overrides)
+    _refuse_sweeps(parsed)
+    _refuse_twice(parsed)
+    groups = [override for override in parsed if _is_group(override, loader)]
+    for override in groups:
+        _check_choice(override, loader)
+    chosen = tuple(override.input_line for override in groups)
+    if chosen not in bases:
+        bases[chosen] = _load(loader, groups)
+    base: Any = OmegaConf.to_container(bases[chosen])
+    values = [override for override in parsed if override not in groups]
+    for override in values:
+        if not is_hydras(str(override.input_line)):
+            _check_key(override, base)
+    whole = _changed(bases[chosen], values, parsed)
+    return check(_resolved(whole), known=set(base)), whole
+
+
+def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> dict:
+    """Changes settings of a saved configuration: those that are free to change, and those that `allow=` names.
+
+    Raises:
+        ConfigError: another setting, or a value that is refused.
+    """
+    changed, parsed = OmegaConf.create(dict(config)), _parse(overrides)
+    allow = [override.value() for override in parsed if override.key_or_group == "allow"]
+    allowed = [key for value in allow for key in (value if isinstance(value, list) else [value])]
+    for override in parsed:
+        key = override.key_or_group
+        if key == "loop.steps":
+            raise ConfigError("loop.steps: say steps=, which all else follows")
+        if key not in free and key not in allowed:
+            raise ConfigError(
+                f"{key}: a run that goes on can change {', '.join(free)}; to change another, say allow={key} too"
+            )
+        if OmegaConf.select(changed, key, default=OFF) is OFF:
+            raise ConfigError(f"unknown setting {key}{near(key.rpartition('.')[2], list(config))}")
+        OmegaConf.update(changed, key, override.value())
+        if key == "steps":
+            OmegaConf.update(changed, "loop.steps", override.value())
+    plain: Any = OmegaConf.to_container(changed)
+    return check(plain, known=set(config))
+
+
+def jobs(overrides: Sequence[str]) -> list[list[str]]:
+    """Gives the command lines of the single jobs of a sweep."""
+    return [job for batch in BasicSweeper.split_arguments(_parse(overrides), None) for job in batch]
+
+
+def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
+    """Gives each part that a configuration can choose: group -> choice -> what it is ("about") and its "settings"."""
+    with opened(folders) as hydra:
+        loader = hydra.config_loader
+        return {
+            group: {name: _part(loader, group, name) for name in loader.get_group_options(group)}
+            for group in loader.list_groups("")
+            if group != "hydra"
+        }
+
+
+def _part(loader: Any, group: str, name: str) -> dict:
+    found = loader.repository.load_config(f"{group}/{name}")
+    config: Any = OmegaConf.to_container(found.config)
+    for default in found.defaults_list:
+        parent = default.get_name() if not default.is_self() and hasattr(default, "get_name") else None
+        if parent and not getattr(default, "group", None):
+            config = _part(loader, group, parent)["settings"] | config
+    config = config.get(group, config)
+    target = config.pop("_target_", None)
+    read = signature(target) if target else None
+    settings = {key: value for key, value in config.items() if key != "_partial_"}
+    return {"about": read.about if read else "", "settings": settings}
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, which composes each job of a sweep once, though checks, sweeper and launcher all ask for it.
+
+    Attributes:
+        jobs: what is composed, by the job's settings.
+    """
+
+    def __init__(self, path: Any):
+        super().__init__(path)
+        self.jobs: dict[tuple[str, ...], Any] = {}
+
+    def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
+        """Gives the configuration of a job; the time of day and the like are those of the sweep."""
+        composed = self.jobs.get(tuple(sweep_overrides))
+        if composed is None:
+            return super().load_sweep_config(master_config, sweep_overrides)
+        OmegaConf.copy_cache(from_config=master_config, to_config=composed)
+        return composed
+
+    def get_group_options(
+        self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any
+    ) -> list[str]:
+        """Names the choices of a group; Hydra would copy all it knows for each group."""
+        return self.repository.get_group_options(group_name, results_filter)
+
+
+@contextmanager
+def opened(folders: Sequence[str]) -> Iterator[Hydra]:
+    """Opens our configurations, those of other packages and those of the folders."""
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--config-dir: {folder} is no folder")
+    GlobalHydra.instance().clear()
+    path = create_config_search_path("pkg://runner.conf")
+    for folder in folders:
+        path.prepend("command-line", f"file://{Path(folder).absolute()}", anchor="schema")
+    hydra = Hydra(task_name="runner", config_loader=Loader(path))
+    GlobalHydra.instance().initialize(hydra)
+    try:
+        yield hydra
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        what = str(error).splitlines()[0]
+        raise ConfigError(
+            f"cannot read the settings: {what}; they are key=value, quoted where a value is not plain"
+        ) from error
+
+
+def _load(loader: Any, overrides: Sequence[Override]) -> Any:
+    texts = [override.input_line for override in overrides]
+    with _told():
+        return loader.load_configuration("config", texts, run_mode=RunMode.RUN)
+
+
+def _changed(base: Any, values: Sequence[Override], overrides: Sequence[Override]) -> Any:
+    """Changes settings of a composed configuration as Hydra does that composes it with them."""
+    whole = copy.deepcopy(base)
+    with _told():
+        ConfigLoaderImpl._apply_overrides_to_config(list(values), whole)
+    job, own = whole.hydra.job, [override for override in overrides if not override.is_hydra_override()]
+    whole.hydra.overrides.task = [override.input_line for override in own]
+    whole.hydra.overrides.hydra = [
+        override.input_line for override in overrides if override.is_hydra_override()
+    ]
+    job.override_dirname = get_overrides_dirname(own, **job.config.override_dirname)
+    return whole
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Makes one line of whatever Hydra refuses."""
+    try:
+        yield
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError("a configuration holds itself, or is too deep") from error
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        raise ConfigError(" ".join(str(error).split("To append")[0].split())) from error
+
+
+def _resolved(config: Any) -> Any:
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    try:
+        missing = sorted(OmegaConf.missing_keys(own))
+        if missing:
+            raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
+        return OmegaConf.to_container(own, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+
+
+def is_hydras(text: str) -> bool:
+    """Tells whether a setting is Hydra's own, and no part of a run."""
+    return re.match(r"[+~]*hydra\b", text) is not None
+
+
+def _is_group(override: Override, loader: Any) -> bool:
+    return bool(override.package) or loader.repository.group_exists(override.key_or_group)
+
+
+def _refuse_sweeps(overrides: Sequence[Override]) -> None:
+    for override in overrides:
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: several values are a sweep; add -m")
+
+
+def _refuse_twice(overrides: Sequence[Override]) -> None:
+    seen: dict[str, str] = {}
+    for override in overrides:
+        key, text = override.get_key_element(), override.get_value_element_as_str()
+        if seen.setdefault(key, text) != text:
+            raise ConfigError(f"{key} is given twice ({seen[key]}, {text})")
+
+
+def _check_choice(override: Override, loader: Any) -> None:
+    group, choice = override.key_or_group, override.value()
+    if not group:
+        raise ConfigError(f"{override.input_line}: names no part; settings are key=value")
+    known = loader.get_group_options(group)
+    if not known:
+        raise ConfigError(f"unknown part {group}{near(group, loader.list_groups(''))}")
+    if override.is_delete() or (choice is None and group in ("experiment", "debug")):
+        return
+    if not (isinstance(choice, str) and choice.replace("-", "_").isidentifier()):
+        raise ConfigError(f"{group}: {choice!r} is not a plain name; known: {', '.join(known)}")
+    if choice not in known:
+        raise ConfigError(f"unknown {group} {choice}{near(choice, known)}; known: {', '.join(known)}")
+
+
+def _check_key(override: Override, base: Mapping) -> None:
+    """Refuses a key that nothing reads, with the one that was meant."""
+    key = override.key_or_group
+    if key == "loop.steps":
+        raise ConfigError("loop.steps: say steps=, which everything follows")
+    node: Any = base
+    walked: list[str] = []
+    for name in key.split("."):
+        slot = ".".join(walked)
+        if follows(node):
+            part = node[1:]
+            raise ConfigError(
+                f"{key}: {slot} follows {part}; say {part}.{name}=... for all that follow it,"
+                f" or give it its own first: {part}@{slot}=CHOICE {key}=..."
+            )
+        if not isinstance(node, Mapping) or name not in node:
+            if override.is_add() and walked:
+                return  # judged by the signature of the part that gets it
+            raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base)}")
+        node, walked = node[name], [*walked, name]
+    value = None if override.is_delete() else override.value()
+    if follows(node) and value is not None and not isinstance(value, Mapping) and not follows(value):
+        part, choice = node[1:], value if isinstance(value, str) else "CHOICE"
+        raise ConfigError(
+            f"{key}: {value!r} is no part; say {part}={choice}, or for this alone {part}@{key}={choice}"
+        )
+
+
+def _meant(name: str, slot: str, node: Any, base: Mapping) -> str:
+    if slot and isinstance(node, Mapping):
+        names = [inner for inner in node if not inner.startswith("_")]
+        return near(name, names) or f"; {slot} has {', '.join(names)}"
+    return near(name, list(base))

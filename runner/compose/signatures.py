@@ -1,0 +1,260 @@
+"""Reads the parameters of a dotted target from its source, without importing it: no JAX, a few milliseconds."""
+
+import ast
+import functools
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from runner.compose.renamed import RENAMED
+
+SCALARS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "None": "null",
+}
+LISTS = ("Sequence", "tuple", "list", "Iterable")
+LARGEST_COUNT = 2**32 - 1
+LARGEST_NUMBER = 3.4028234663852886e38  # of float32; what is larger would become infinite
+FOLLOWED = 8  # re-exports from a name to its definition
+
+
+class Missing(LookupError):
+    """A target that names nothing."""
+
+
+class Parameter(NamedTuple):
+    """One parameter of a function or a class."""
+
+    annotation: ast.expr | None
+    default: ast.expr | None  # None where it is required
+
+
+class Signature(NamedTuple):
+    """What a target can be called with."""
+
+    parameters: Mapping[str, Parameter]
+    is_open: bool  # it takes any keyword
+    about: str  # the first line of its docstring
+    constants: Mapping[str, Any] = MappingProxyType({})  # of a dataclass, which are no settings
+
+
+@functools.cache
+def signature(target: str) -> Signature | None:
+    """Reads a target's signature, or gives None where its source cannot be read (it is judged when it is built).
+
+    Raises:
+        Missing: the target names no module, or nothing in it.
+    """
+    found = _find(RENAMED.get(target, target), FOLLOWED)
+    return None if found is None else _read(*found)
+
+
+def _find(target: str, left: int) -> tuple[ast.AST, ast.Module, str] | None:
+    """Finds the definition: its node, the tree it stands in and that tree's module name."""
+    path, module, names = _module(target)
+    if path is None:
+        return None
+    tree = _tree(path)
+    if len(names) != 1:  # something of a class
+        return None if names and _defines(path, names[0]) else _refuse_missing(target, tree)
+    for node in _statements(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == names[0]:
+            return node, tree, module
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == names[0] and left:
+                    return _find(f"{_source(node, module, path)}.{alias.name}", left - 1)
+        if names[0] in _assigned(node):
+            return None
+    return _refuse_missing(target, tree)
+
+
+def _refuse_missing(target: str, tree: ast.Module) -> None:
+    """Lets pass what a module may still make when it runs: by `import *`, or by a `__getattr__` of its own."""
+    for node in _statements(tree):
+        stars = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        if stars or (isinstance(node, ast.FunctionDef) and node.name == "__getattr__"):
+            return
+    raise Missing(target)
+
+
+def _module(target: str) -> tuple[Path | None, str, list[str]]:
+    """Walks from the top package to the file of the deepest module of a dotted name."""
+    top, *names = target.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        raise Missing(target)
+    folders, module = [Path(folder) for folder in spec.submodule_search_locations or ()], top
+    path = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    while names:
+        inner = [
+            file
+            for folder in folders
+            for file in (folder / f"{names[0]}.py", folder / names[0] / "__init__.py")
+        ]
+        file = next((file for file in inner if file.is_file()), None)
+        if file is None and not any((folder / names[0]).is_dir() for folder in folders):
+            break
+        if (
+            len(names) == 1 and path is not None and _defines(path, names[0])
+        ):  # a function named as its module is
+            break
+        folders = [folder / names[0] for folder in folders if (folder / names[0]).is_dir()]
+        module, path = f"{module}.{names.pop(0)}", file
+    return path, module, names
+
+
+def _defines(path: Path, name: str) -> bool:
+    nodes = list(_statements(_tree(path)))
+    imported = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return name in imported | {
+        node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _statements(tree: ast.Module):
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop(0)
+        yield node
+        if isinstance(node, ast.If | ast.Try):
+            waiting = [*node.body, *node.orelse, *waiting]
+
+
+def _assigned(node: ast.stmt) -> set[str]:
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _source(node: ast.ImportFrom, module: str, path: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    parts = parts[: len(parts) - node.level + (path.name == "__init__.py")]
+    return ".".join([*parts, *([node.module] if node.module else [])])
+
+
+def _read(node: Any, tree: ast.Module, module: str) -> Signature | None:
+    about = (ast.get_docstring(node) or "").split("\n")[0]
+    if isinstance(node, ast.FunctionDef):
+        return _of_function(node.args, about)
+    makers = [inner for inner in node.body if isinstance(inner, ast.FunctionDef) and inner.name == "__init__"]
+    if makers:
+        made = _of_function(makers[0].args, about)
+        return made._replace(
+            parameters={name: kind for name, kind in made.parameters.items() if name != "self"}
+        )
+    if node.bases or not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return None
+    fields = [inner for inner in node.body if isinstance(inner, ast.AnnAssign)]
+    parameters = {ast.unparse(field.target): Parameter(field.annotation, field.value) for field in fields}
+    constants = {
+        ast.unparse(inner.targets[0]): inner.value.value
+        for inner in node.body
+        if isinstance(inner, ast.Assign) and isinstance(inner.value, ast.Constant)
+    }
+    return Signature(parameters, False, about, constants)
+
+
+def _of_function(arguments: ast.arguments, about: str) -> Signature:
+    places = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(places) - len(arguments.defaults)) + list(arguments.defaults)
+    pairs = [
+        *zip(places, defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    parameters = {place.arg: Parameter(place.annotation, default) for place, default in pairs}
+    return Signature(parameters, arguments.kwarg is not None, about)
+
+
+def needed(parameter: Parameter, value: Any) -> str | None:
+    """Tells what a parameter needs, in words, where the value is not that; None where it fits.
+
+    The annotation decides; without one the type of a literal default. What neither names is not judged.
+    """
+    annotation = parameter.annotation
+    if (
+        annotation is None
+        and isinstance(parameter.default, ast.Constant)
+        and parameter.default.value is not None
+    ):
+        annotation = ast.Name(type(parameter.default.value).__name__)
+    if annotation is None or _fits(value, annotation):
+        return None
+    if _is_number(value) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        return "a finite number in float32"
+    return f"at most {LARGEST_COUNT}" if _is_number(value) and value > LARGEST_COUNT else _words(annotation)
+
+
+def is_number(parameter: Parameter) -> bool:
+    """Tells whether a whole number given for this parameter stands for a number."""
+    names = {node.id for node in ast.walk(parameter.annotation or ast.Pass()) if isinstance(node, ast.Name)}
+    return "float" in names and "int" not in names
+
+
+def _choices(annotation: ast.expr) -> list[ast.expr]:
+    if isinstance(annotation, ast.BinOp):
+        return [*_choices(annotation.left), *_choices(annotation.right)]
+    return [annotation]
+
+
+def _fits(value: Any, annotation: ast.expr) -> bool:
+    return any(_fits_one(value, choice) for choice in _choices(annotation))
+
+
+def _fits_one(value: Any, choice: ast.expr) -> bool:
+    name = ast.unparse(choice)
+    if name == "None":
+        return value is None
+    if name == "int":
+        return _is_number(value) and isinstance(value, int) and value <= LARGEST_COUNT
+    if name == "float":
+        return _is_number(value) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER  # which no NaN is
+    if name in ("str", "bool"):
+        return isinstance(value, str if name == "str" else bool)
+    if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) in LISTS:
+        return isinstance(value, list | tuple) and all(_fits(inner, _element(choice)) for inner in value)
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _element(choice: ast.Subscript) -> ast.expr:
+    return choice.slice.elts[0] if isinstance(choice.slice, ast.Tuple) else choice.slice
+
+
+def _words(annotation: ast.expr) -> str:
+    words = []
+    for choice in _choices(annotation):
+        name = ast.unparse(choice)
+        if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) in LISTS:
+            words.append(f"a list, each {_words(_element(choice))}")
+        else:
+            words.append(SCALARS.get(name, name))
+    return " or ".join(words)

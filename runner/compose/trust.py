@@ -1,0 +1,191 @@
+"""What a run that somebody else saved may make us do: read plain data, and build parts that are installed."""
+
+import functools
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from runner.compose.renamed import with_current_names
+from runner.errors import Untrusted
+
+SIZE = 262_144  # bytes of a configuration
+NODES = 20_000  # values in it
+LEVELS = 24  # of values within values
+PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
+
+_trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
+
+
+def read_plain(path: Path) -> dict:
+    """Reads a saved configuration as data: mappings, lists, texts and numbers, which nothing refers to or resolves.
+
+    Raises:
+        Untrusted: it is too long or too deep, is no YAML, or uses more of it than that.
+    """
+    with open(path, "rb") as file:
+        content = file.read(SIZE + 1)
+    try:
+        if len(content) > SIZE:
+            raise Untrusted(f"more than {SIZE} bytes")
+        config = yaml.load(content.decode(), _PlainLoader)
+        if not isinstance(config, dict):
+            raise Untrusted("no mapping of settings")
+    except (yaml.YAMLError, ValueError) as error:
+        what = " ".join(str(error).split())
+        raise Untrusted(
+            f"{path}: {what}; a run's configuration is plain YAML, as runner writes it"
+        ) from error
+    return with_current_names(config)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads what `yaml.safe_dump` writes of plain containers; judges each value before what it holds is read."""
+
+    def __init__(self, text: str):
+        super().__init__(text)
+        self._level = self._nodes = 0
+
+    def compose_node(self, parent, index):
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor:
+            _refuse(event, "an anchor or an alias is not allowed")
+        if event.tag:
+            _refuse(event, f"the tag {event.tag} is not allowed")
+        if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
+            _refuse(event, f"the interpolation {event.value!r} is not allowed")
+        self._level, self._nodes = self._level + 1, self._nodes + 1
+        if self._level > LEVELS or self._nodes > NODES:
+            _refuse(event, f"more than {LEVELS} levels or {NODES} values")
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        if node is None or node.tag not in PLAIN:
+            _refuse(event, f"{event.value!r} is no plain value; put it in quotes")
+        return node
+
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if not key.tag.endswith(":str"):
+                _refuse(key, "a key is no text")
+            if key.value in seen:
+                _refuse(key, f"the key {key.value!r} is given twice")
+            seen.add(key.value)
+        return node
+
+
+def _refuse(place: Any, what: str) -> NoReturn:
+    raise Untrusted(f"line {place.start_mark.line + 1}: {what}")
+
+
+def refuse_code(config: Mapping) -> None:
+    """Refuses a saved configuration that names more than installed parts; slots are followed.
+
+    What may be named stands in runner's own YAML files, in those of an installed package with an entry point
+    `runner.configs`, of that package's own code, or in what is being built: see `trusting`.
+
+    Raises:
+        Untrusted: another `_target_`, another special key, or parts that hold each other without end.
+    """
+    known = installed() | _trusted.get()
+    waiting: list[tuple[str, Any, int]] = [("", config, 0)]
+    seen = 0
+    while waiting:
+        path, node, level = waiting.pop()
+        seen += 1
+        if level > LEVELS or seen > NODES:
+            raise Untrusted(
+                f"{path}: parts follow each other through more than {LEVELS} levels or {NODES} values"
+            )
+        if isinstance(node, str) and node.startswith("@"):
+            if node[1:] not in config:
+                raise Untrusted(f"{path}: there is no part {node[1:]!r} to follow")
+            waiting.append((node[1:], config[node[1:]], level + 1))
+        elif isinstance(node, list):
+            waiting += [(f"{path}[{place}]", value, level + 1) for place, value in enumerate(node)]
+        elif isinstance(node, Mapping):
+            _refuse_special(path, node, known)
+            waiting += [(f"{path}.{key}".lstrip("."), value, level + 1) for key, value in node.items()]
+
+
+def _refuse_special(path: str, node: Mapping, known: frozenset[str]) -> None:
+    special = [key for key in node if key.startswith("_") and key not in ("_target_", "_partial_")]
+    if special:
+        raise Untrusted(f"{path}.{special[0]}: is not allowed in the configuration of a run")
+    target = node.get("_target_")
+    if "_target_" in node and not (isinstance(target, str) and target in known):
+        raise Untrusted(
+            f"{path}._target_: {target!r} is no installed part and may run any code; where you trust"
+            " this run, say trust_code=true, or install a package that names it (runner.configs)"
+        )
+
+
+def refuse_links(directory: Path) -> None:
+    """Refuses a run directory that holds links, pipes or the like, through which we would read or write elsewhere.
+
+    Raises:
+        Untrusted: it holds one.
+    """
+    for entry in _entries(directory):
+        if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+            raise Untrusted(
+                f"{entry.path}: is neither a file nor a folder, but may lead out of the run directory;"
+                " replace it, or say trust_code=true where you trust this run"
+            )
+
+
+def _entries(folder: str | Path) -> Iterator[os.DirEntry]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:  # its writer has removed it meanwhile
+        return
+    for entry in entries:
+        yield entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _entries(entry.path)
+
+
+@contextmanager
+def trusting(config: Mapping) -> Iterator[None]:
+    """Lets the runs that are opened meanwhile name what this configuration, which is trusted, names itself."""
+    before = _trusted.set(_trusted.get() | _targets(config))
+    try:
+        yield
+    finally:
+        _trusted.reset(before)
+
+
+def installed() -> frozenset[str]:
+    """Gives the targets that the configurations of runner and of installed packages name."""
+    found = _named(Path(__file__).parents[1] / "conf")
+    for point in entry_points(group="runner.configs"):
+        top, *inner = point.value.split(".")
+        spec = importlib.util.find_spec(top)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            named = _named(Path(folder, *inner))
+            found |= {target for target in named if target.startswith(f"{top}.")}
+    return found
+
+
+@functools.cache
+def _named(folder: Path) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    for path in folder.rglob("*.yaml"):
+        found |= _targets(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return found
+
+
+def _targets(node: Any) -> frozenset[str]:
+    if isinstance(node, list):
+        return frozenset().union(*map(_targets, node))
+    if not isinstance(node, Mapping):
+        return frozenset()
+    inner = frozenset().union(*map(_targets, node.values()))
+    return inner | {node["_target_"]} if "_target_" in node else inner

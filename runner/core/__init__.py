@@ -1,0 +1,87 @@
+"""What scenarios are built from: their protocol, specs, nets, statistics, averages and named leaves."""
+
+from typing import TYPE_CHECKING
+
+from runner import lazy_attributes
+
+if TYPE_CHECKING:
+    from runner.core.leaves import begins, copy, listed, named_leaves, refuse_unknown_names
+    from runner.core.nets import (
+        Net,
+        TrainState,
+        apply_gradients,
+        call,
+        create,
+        forward,
+        infer,
+        lift,
+        split_batches,
+        update,
+        update_jointly,
+    )
+    from runner.core.protocol import (
+        AdversarialLoss,
+        Batch,
+        Dataset,
+        Environment,
+        Figures,
+        Key,
+        Likelihood,
+        Loss,
+        Mean,
+        Metrics,
+        Optimizer,
+        Params,
+        Scenario,
+        Source,
+        State,
+    )
+    from runner.core.reductions import mean_of_logits, per_example
+    from runner.core.spec import Array, Column, Feature, Modes, Spec
+    from runner.core.statistics import Statistics
+
+__all__ = [
+    "AdversarialLoss",
+    "Array",
+    "Batch",
+    "Column",
+    "Dataset",
+    "Environment",
+    "Feature",
+    "Figures",
+    "Key",
+    "Likelihood",
+    "Loss",
+    "Mean",
+    "Metrics",
+    "Modes",
+    "Net",
+    "Optimizer",
+    "Params",
+    "Scenario",
+    "Source",
+    "Spec",
+    "State",
+    "Statistics",
+    "TrainState",
+    "apply_gradients",
+    "begins",
+    "call",
+    "copy",
+    "create",
+    "forward",
+    "infer",
+    "lift",
+    "listed",
+    "mean_of_logits",
+    "named_leaves",
+    "per_example",
+    "refuse_unknown_names",
+    "split_batches",
+    "update",
+    "update_jointly",
+]
+
+__getattr__ = lazy_attributes(
+    __name__, __all__, ["leaves", "protocol", "reductions", "spec", "statistics", "nets"]
+)

@@ -1,0 +1,37 @@
+"""The leaves of a state, by name."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Returns every leaf of a state by its name, such as `net.params.mlp/linear.w`."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def begins(name: str, prefixes: Sequence[str]) -> bool:
+    """Returns whether a name is one of the prefixes, or continues one with a point or a slash."""
+    return any(name == prefix or name.startswith((f"{prefix}.", f"{prefix}/")) for prefix in prefixes)
+
+
+def refuse_unknown_names(setting: str, prefixes: Sequence[str], tree: Any) -> None:
+    """Raises ValueError if one of the prefixes begins the name of no leaf."""
+    known = list(named_leaves(tree))
+    for prefix in prefixes:
+        if not any(begins(name, [prefix]) for name in known):
+            raise ValueError(f"{setting}: nothing is named {prefix}; there are {listed(known)}")
+
+
+def listed(names: Sequence[str], shown: int = 8) -> str:
+    """Lists names for a message, up to `shown`, and counts the others."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def copy(tree: Any) -> Any:
+    """Copies every leaf, so that two trees in one state share no buffer and both can be donated."""
+    return jax.tree.map(jnp.copy, tree)

@@ -1,0 +1,167 @@
+"""The spec of a dataset: shapes, dtypes, statistics and classes, from which nets are initialised."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array | np.ndarray
+
+
+class Modes(NamedTuple):
+    """The known modes of a mixture of equal, round Gaussians."""
+
+    centres: Any  # [M, D]
+    spread: Any  # the standard deviation of each, a number
+
+
+class Column(NamedTuple):
+    """One column of a user's table: numbers, or texts that become one 0/1 feature for each category."""
+
+    name: str
+    categories: tuple[str, ...] = ()
+
+
+class Feature(NamedTuple):
+    """Shape of one example, without the batch axis, and dtype name."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Spec:
+    """What data says of itself: enough to initialise nets and to read what they put out, without the data.
+
+    A pytree: the statistics, modes and entropy are its leaves, the rest is static.
+
+    Attributes:
+        features: name in the batch -> shape of one example and dtype.
+        mean: name -> mean of the training rows, for floating features: of each entry of a vector, of each
+            channel (last axis) of anything larger.
+        std: name -> standard deviation likewise; 1 where a feature is constant.
+        classes: count of classes of `y`, or None.
+        labels: names of the classes, or empty.
+        columns: the table's columns that make `x`, or empty.
+        target: the name of the table's target column, or None.
+        vocabulary: the text of each token, where x is tokens, or empty.
+        modes: the centres and spread, where the data is a known mixture.
+        entropy: of one more token, in nats, where the source of the tokens is known.
+    """
+
+    def __init__(
+        self,
+        features,
+        *,
+        mean=None,
+        std=None,
+        classes=None,
+        labels=(),
+        columns=(),
+        target=None,
+        vocabulary=(),
+        modes=None,
+        entropy=None,
+    ):
+        self.features = {name: Feature(tuple(shape), str(dtype)) for name, (shape, dtype) in features.items()}
+        self.mean, self.std = dict(mean or {}), dict(std or {})
+        self.classes, self.labels, self.columns, self.target = classes, tuple(labels), tuple(columns), target
+        self.vocabulary, self.modes, self.entropy = tuple(vocabulary), modes, entropy
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array], **known) -> "Spec":
+        """Reads shapes, dtypes and statistics off the training rows, arrays [N, ...] of one length.
+
+        Whole numbers `y` [N] count as classes `0..max` unless `classes` is given.
+        """
+        dtype = jax.dtypes.canonicalize_dtype  # of what the rows become on a device
+        features = {name: (rows.shape[1:], dtype(rows.dtype)) for name, rows in arrays.items()}
+        floating = {name: rows for name, rows in arrays.items() if jnp.issubdtype(rows.dtype, jnp.floating)}
+        moments = {name: _moments(np.asarray(rows)) for name, rows in floating.items()}
+        y = arrays.get("y")
+        if "classes" not in known and y is not None and y.ndim == 1 and jnp.issubdtype(y.dtype, jnp.integer):
+            known["classes"] = int(np.max(y)) + 1
+        return cls(
+            features,
+            mean={name: mean for name, (mean, _) in moments.items()},
+            std={name: std for name, (_, std) in moments.items()},
+            **known,
+        )
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Gives the shape of one example of a feature.
+
+        Raises:
+            ValueError: the data has no such feature.
+        """
+        if name not in self.features:
+            raise ValueError(f"the data has no {name!r}; it has {', '.join(self.features) or 'no features'}")
+        return self.features[name].shape
+
+    def example(self, size: int) -> dict[str, jax.Array]:
+        """Makes a batch of zeros `[size, ...]`, for the initialisation of nets."""
+        return {name: jnp.zeros((size, *shape), dtype) for name, (shape, dtype) in self.features.items()}
+
+    def to_json(self) -> dict:
+        """Gives all but the statistics and modes, which live in the state and in the dataset."""
+        return {
+            "features": {name: [list(shape), dtype] for name, (shape, dtype) in self.features.items()},
+            "classes": self.classes,
+            "labels": list(self.labels),
+            "columns": [[name, list(categories)] for name, categories in self.columns],
+            "target": self.target,
+            "vocabulary": list(self.vocabulary),
+            "entropy": None if self.entropy is None else float(self.entropy),
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping) -> "Spec":
+        """Rebuilds a spec; its statistics are zeros and ones of the right shapes."""
+        columns = [Column(name, tuple(categories)) for name, categories in saved["columns"]]
+        features = {name: Feature(tuple(shape), dtype) for name, (shape, dtype) in saved["features"].items()}
+        shapes = {
+            name: shape[-1:] if len(shape) > 1 else shape
+            for name, (shape, dtype) in features.items()
+            if jnp.issubdtype(dtype, jnp.floating)
+        }
+        return cls(
+            features,
+            mean={name: np.zeros(shape, np.float32) for name, shape in shapes.items()},
+            std={name: np.ones(shape, np.float32) for name, shape in shapes.items()},
+            classes=saved["classes"],
+            labels=saved["labels"],
+            columns=columns,
+            target=saved["target"],
+            vocabulary=saved["vocabulary"],
+            entropy=saved["entropy"],
+        )
+
+
+def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    axes = tuple(range(rows.ndim - 1)) if rows.ndim > 2 else 0
+    mean, std = rows.mean(axes, dtype=np.float64), rows.std(axes, dtype=np.float64)
+    return mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32)
+
+
+def _flatten(spec: Spec):
+    static = (
+        tuple(spec.features.items()),
+        spec.classes,
+        spec.labels,
+        spec.columns,
+        spec.target,
+        spec.vocabulary,
+    )
+    return (spec.mean, spec.std, spec.modes, spec.entropy), static
+
+
+def _unflatten(static, leaves) -> Spec:
+    spec = object.__new__(Spec)
+    features, spec.classes, spec.labels, spec.columns, spec.target, spec.vocabulary = static
+    spec.features = dict(features)
+    spec.mean, spec.std, spec.modes, spec.entropy = leaves
+    return spec
+
+
+jax.tree_util.register_pytree_node(Spec, _flatten, _unflatten)

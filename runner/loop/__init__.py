@@ -1,0 +1,12 @@
+"""The training loop: compiled steps, averages for the log, and checks for NaN and inf."""
+
+from typing import TYPE_CHECKING
+
+from runner import lazy_attributes
+
+if TYPE_CHECKING:
+    from runner.loop.loop import Loop
+
+__all__ = ["Loop"]
+
+__getattr__ = lazy_attributes(__name__, __all__, ["loop"])

@@ -1,0 +1,1 @@
+"""What belongs to the whole process: signals, the terminal, compiled programs."""

@@ -1,0 +1,12 @@
+"""Runs: training one or several, and opening, replaying and comparing those saved."""
+
+from typing import TYPE_CHECKING
+
+from runner import lazy_attributes
+
+if TYPE_CHECKING:
+    from runner.runs.saved_run import Run, features, open_run
+
+__all__ = ["Run", "features", "open_run"]
+
+__getattr__ = lazy_attributes(__name__, __all__, ["saved_run"])

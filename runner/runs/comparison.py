@@ -1,0 +1,284 @@
+"""What came of a sweep: its runs side by side, as a table and as a page that needs nothing else."""
+
+import csv
+import io
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runner.loop.best import MODES, best_of, rank
+from runner.process.terminal import table
+from runner.storage.run_directory import HORIZON, Directory, below, leaves
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from runner.runs.spread import Spread
+
+PAGE = Path(__file__).with_name("comparison.html")
+POINTS = 300  # at most of a curve on the page
+
+Curve = list[tuple[int, float]]
+
+
+class Row(NamedTuple):
+    """One run of a comparison.
+
+    Attributes:
+        place: of its directory in the folder.
+        settings: those in which the runs differ, as far as this run has them.
+        step: the last that is known of.
+        best: the metric where it is best; None where it was never finite.
+        last: the metric as it was recorded last.
+        curves: every metric over the steps.
+    """
+
+    place: str
+    settings: dict[str, Any]
+    status: str
+    step: int
+    best: float | None
+    best_step: int | None
+    last: float | None
+    error: str | None
+    curves: dict[str, Curve]
+
+
+class Group(NamedTuple):
+    """Runs that differ in nothing but their seed.
+
+    Attributes:
+        name: the settings that they share, of those in which the runs of the comparison differ.
+        best: mean and sample deviation of the metric where each run is best; None where it was never finite.
+        last: the same of the metric as each run recorded it last.
+    """
+
+    name: str
+    rows: list[Row]
+    best: "Spread | None"
+    last: "Spread | None"
+
+
+class Comparison(NamedTuple):
+    """The runs below a folder: the best first, the failed last.
+
+    Attributes:
+        settings: the keys in which the runs differ.
+        by: the metric that orders them; None where none was recorded.
+        mode: `"min"` or `"max"`.
+    """
+
+    folder: Path
+    settings: list[str]
+    by: str | None
+    mode: str
+    rows: list[Row]
+
+    @property
+    def groups(self) -> list[Group]:
+        """The runs by their settings without the seed; the best mean first."""
+        shared: dict[str, list[Row]] = {}
+        for row in self.rows:
+            name = "  ".join(f"{key}={_shown(value)}" for key, value in row.settings.items() if key != "seed")
+            shared.setdefault(name or "all", []).append(row)
+        groups = [
+            Group(name, rows, _spread(row.best for row in rows), _spread(row.last for row in rows))
+            for name, rows in shared.items()
+        ]
+        return sorted(groups, key=lambda group: rank(group.best and group.best[0], self.mode))
+
+    @property
+    def heads(self) -> list[str]:
+        """Names the columns of the table."""
+        metric = [f"best {self.by}", "best step", f"last {self.by}"] if self.by else []
+        return ["run", *self.settings, "status", "step", *metric, "error"]
+
+    def cells(self, row: Row) -> list[Any]:
+        """Gives a row of the table: numbers, texts, and None where there is nothing."""
+        settings = [_shown(row.settings.get(key)) if key in row.settings else None for key in self.settings]
+        metric = [row.best, row.best_step, row.last] if self.by else []
+        return [row.place, *settings, row.status, row.step, *metric, row.error]
+
+    def __rich__(self) -> "RenderableType":
+        """Gives the table for a terminal, what runs failed with, and means where runs differ in their seed."""
+        from rich import console, text
+
+        title = f"{len(self.rows)} runs" + (f" by {self.by} ({self.mode})" if self.by else "")
+        last = [key.rpartition(".")[2] for key in self.settings]
+        keys = [name if last.count(name) == 1 else key for key, name in zip(self.settings, last, strict=True)]
+        heads = ["run", *keys, "status", "step", *(["best", "at step", "last"] if self.by else [])]
+        parts = [
+            table(title, heads, [[_rounded(cell) for cell in self.cells(row)[:-1]] for row in self.rows])
+        ]
+        parts += [text.Text(f"{row.place}: {row.error}", "red") for row in self.rows if row.error]
+        if self.by and len(self.groups) < len(self.rows):
+            rows = [
+                [_rounded(cell) for cell in (group.name, len(group.rows), group.best, group.last)]
+                for group in self.groups
+            ]
+            parts += [table("\nmean ± deviation over seeds", ["settings", "runs", "best", "last"], rows)]
+        return console.Group(*parts)
+
+    def csv(self) -> str:
+        """Gives the table with all its digits."""
+        text = io.StringIO()
+        out = csv.writer(text, lineterminator="\n")
+        out.writerow(self.heads)
+        out.writerows(self.cells(row) for row in self.rows)
+        return text.getvalue()
+
+    def html(self) -> str:
+        """Gives a page, in one file, with the table and the curves of all runs."""
+        groups = self.groups
+        number = {row.place: place for place, group in enumerate(groups) for row in group.rows}
+        page = {
+            "title": str(self.folder),
+            "by": self.by,
+            "mode": self.mode,
+            "heads": self.heads,
+            "groups": [{**group._asdict(), "rows": len(group.rows)} for group in groups],
+            "runs": [
+                {
+                    "cells": [_finite(cell) for cell in self.cells(row)],
+                    "group": number[row.place],
+                    "curves": {name: _thinned(curve) for name, curve in sorted(row.curves.items())},
+                }
+                for row in self.rows
+            ],
+        }
+        # JSON may spell "<" otherwise, and nothing without it ends a script.
+        text = json.dumps(page, allow_nan=False, ensure_ascii=False).replace("<", r"\u003c")
+        return PAGE.read_text(encoding="utf-8").replace("{{page}}", text)
+
+    def write(self) -> tuple[Path, Path]:
+        """Writes `table.csv` and `table.html` into the folder."""
+        paths = self.folder / "table.csv", self.folder / "table.html"
+        for path, text in zip(paths, (self.csv(), self.html()), strict=True):
+            path.write_text(text, encoding="utf-8")
+        return paths
+
+
+def compare(folder: str | Path, by: str | None = None, mode: str | None = None) -> Comparison:
+    """Reads every run below a folder; the runs below a run, its members, stand for it.
+
+    Args:
+        folder: of a sweep, or of a run that has members.
+        by: a metric of the records, where there is one of the validation; else the one that `loop.best` names.
+        mode: `"min"` or `"max"`; else that of `loop.mode` for the metric it belongs to, and `"min"` for others.
+
+    Raises:
+        ValueError: there is no run, no such metric or no such mode.
+    """
+    folder = Path(folder)
+    runs = _runs(folder)
+    if not runs:
+        raise ValueError(f"{folder}: holds no run; `runner ls` lists those below a folder")
+    configs = [dict(leaves(run.config)) for run in runs]
+    curves = [_curves(run.records) for run in runs]
+    by, mode = _order(by, mode, configs, list(dict.fromkeys(itertools.chain.from_iterable(curves))))
+    keys, rows = _differing(configs), []
+    for run, config, own in zip(runs, configs, curves, strict=True):
+        place = str(run.path.relative_to(folder.absolute()))
+        settings = {key: config[key] for key in keys if key in config}
+        rows.append(_row(place, run.info, settings, own, by, mode))
+    rows.sort(key=lambda row: (row.status == "failed", *rank(row.best, mode)))
+    return Comparison(folder, keys, by, mode, rows)
+
+
+def _runs(folder: Path) -> list[Directory]:
+    found = {*below(folder)}
+    above = {parent for path in found for parent in path.parents}
+    numbered = lambda path: [(int(part) if part.isdecimal() else -1, part) for part in path.parts]
+    return [Directory(path) for path in sorted(found - above, key=numbered)]
+
+
+def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
+    curves: dict[str, Curve] = {}
+    for record in records:
+        for name, value in record.items():
+            if name not in ("step", "validation/weights"):
+                curves.setdefault(name, []).append((record["step"], float(value)))
+    return curves
+
+
+def _order(
+    by: str | None, mode: str | None, configs: Sequence[Mapping], names: Sequence[str]
+) -> tuple[str | None, str]:
+    """Settles the metric that orders the runs, and whether it is better low or high."""
+    if mode not in (None, *MODES):
+        raise ValueError(f"mode: {mode!r} is neither min nor max")
+    followed = {
+        f"validation/{config['loop.best']}": config["loop.mode"]
+        for config in configs
+        if config.get("loop.best") is not None
+    }
+    if by is None:
+        usual = [*followed, "validation/loss", *sorted(names, key=lambda name: "validation/" not in name)]
+        by = next((name for name in usual if name in names), None)
+    elif f"validation/{by}" in names:
+        by = f"validation/{by}"
+    elif by not in names:
+        raise ValueError(f"by: {by!r} is no metric of these runs; known: {', '.join(names) or 'none'}")
+    return by, mode or followed.get(by or "", "min")
+
+
+def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lists the keys in which configurations differ, without those that follow another by themselves."""
+    keys = dict.fromkeys(itertools.chain.from_iterable(configs))
+    missing = object()
+    found = [
+        key for key in keys if any(one.get(key, missing) != configs[0].get(key, missing) for one in configs)
+    ]
+    follows = lambda key: key == "loop.steps" or key.rpartition(".")[2] == HORIZON
+    return [key for key in found if not ("steps" in found and follows(key))]
+
+
+def _row(place: str, info: Any, settings: dict, curves: dict[str, Curve], by: str | None, mode: str) -> Row:
+    curve = [] if by is None else curves.get(by, [])
+    made = [point for point in curve if point[0]]  # at step 0 a warm start was evaluated
+    step, best = best_of(made, mode) or (None, None)
+    last = max((each[-1][0] for each in curves.values()), default=0)
+    return Row(
+        place=place,
+        settings=settings,
+        status=info.status,
+        step=info.step or last,
+        best=best,
+        best_step=step,
+        last=curve[-1][1] if curve else None,
+        error=info.error and " ".join(info.error.split()),
+        curves=curves,
+    )
+
+
+def _spread(values: Iterable[float | None]) -> "Spread | None":
+    from runner.runs.spread import spread_of
+
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return spread_of(finite) if finite else None
+
+
+def _thinned(curve: Curve) -> tuple[list[int], list[float | None]]:
+    """Leaves out points for the page, but never the last; five digits are more than it can show."""
+    kept = curve[:: math.ceil(len(curve) / POINTS)]
+    kept += curve[-1:] if kept[-1] != curve[-1] else []
+    return [step for step, _ in kept], [_finite(float(f"{value:.5g}")) for _, value in kept]
+
+
+def _finite(cell: Any) -> Any:
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+def _shown(value: Any) -> int | float | str:
+    """Gives a setting as a number or a text; in Python, but not in YAML, true is a number."""
+    plain = isinstance(value, int | float | str) and not isinstance(value, bool)
+    return value if plain else json.dumps(value, default=str)
+
+
+def _rounded(cell: Any) -> str:
+    if isinstance(cell, tuple):
+        return f"{cell[0]:.4g} ± {cell[1]:.2g}"
+    return "" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell)

@@ -1,0 +1,66 @@
+"""Where the results of a run come from: command, data, versions, devices and commit."""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+
+from runner.core import Dataset
+
+PACKAGES = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
+
+
+def of(dataset: Dataset) -> dict[str, Any]:
+    """Returns the fields of `run.json` that describe where a run on this dataset comes from."""
+    device = jax.devices()[0]
+    return {
+        "command": sys.argv,
+        "device": f"{device.platform} ({device.device_kind}), {jax.device_count()} in sight",
+        "processors": processors(),
+        "versions": versions(),
+        "git": commit(),
+        "spec": dataset.spec.to_json(),
+        "data": digest(dataset),
+    }
+
+
+def digest(dataset: Dataset) -> str:
+    """Returns a SHA-256 of a dataset's spec and of all its rows; streams contribute their spec only."""
+    sha = hashlib.sha256(json.dumps(dataset.spec.to_json()).encode())
+    for leaf in jax.tree.leaves(tuple(dataset)):
+        sha.update(np.ascontiguousarray(leaf).tobytes())
+    return sha.hexdigest()
+
+
+def processors() -> int:
+    """Returns the number of processors that XLA uses: NPROC if it is set, else those this process may run on."""
+    asked = os.environ.get("NPROC", "")
+    if asked.isdigit():
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that can change the bits of a run."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+@functools.cache
+def commit() -> str | None:
+    """Returns the git commit of the working directory, with a plus if files were changed, or None."""
+    ask = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10)
+    try:
+        head = ask("rev-parse", "HEAD")
+        changed = ask("status", "--porcelain", "--untracked-files=no").stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return head.stdout.strip() + ("+" if changed else "") if head.returncode == 0 else None

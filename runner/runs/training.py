@@ -1,0 +1,212 @@
+"""One run from its configuration: prepared before anything is written, then trained in a directory."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from runner.compose.build import build, bytes_of, refuse_beyond_memory
+from runner.compose.trust import trusting
+from runner.errors import Stopped, Unreadable
+from runner.loop.best import best_of
+from runner.runs import provenance
+from runner.runs.warm_start import WarmStart
+from runner.storage.checkpoints import Checkpoints
+from runner.storage.lock import Lock
+from runner.storage.run_directory import Directory, leaves
+from runner.storage.run_info import NO_BEST, RunInfo
+from runner.writers import Progress, Writer, figures, file_writers, parameter_table
+
+log = logging.getLogger("runner")
+NOT_ENDED = {"step": None, "best": NO_BEST, "stopped_early": False}
+
+
+class Training:
+    """A run, ready to train: its parts are built and fit each other, and nothing is written yet.
+
+    Args:
+        config: resolved and checked.
+        known: datasets of other runs, which this one shares, by their configurations.
+
+    Raises:
+        ValueError: a setting or the data is refused.
+    """
+
+    def __init__(self, config: Mapping, known: dict | None = None):
+        self.config = config
+        self.parts = build(config, known)
+        scenario, dataset, loop, evaluator = self.parts
+        self.prepared = loop.prepare(
+            scenario, dataset, key=jax.random.key(config["seed"]), evaluator=evaluator
+        )
+        refuse_beyond_memory(self.prepared.template)
+        self.warm_start = None
+        if config["init_from"] is not None:
+            with trusting(config):
+                self.warm_start = WarmStart(config["init_from"], config["init_step"], config["init_names"])
+            self.warm_start.refuse_misfit(self.prepared.template)
+
+    @property
+    def memory(self) -> int:
+        """The bytes that the run takes at least: its state, as much twice again to change and to save it, its data."""
+        return 3 * bytes_of(self.prepared.template) + bytes_of(tuple(self.parts.dataset))
+
+    def refuse_directory(self, path: str | Path) -> None:
+        """Raises Occupied where the directory cannot be this run's; writes nothing."""
+        Directory(path).claim(self.config)
+
+    def run(
+        self,
+        directory: str | Path,
+        progress: Callable[..., Writer] = Progress,
+        stop: Callable[[], bool] | None = None,
+    ) -> float | None:
+        """Trains in a run directory, from its newest checkpoint where it holds one.
+
+        Args:
+            directory: made if it is not there.
+            progress: makes the writer for who watches, of the steps, the first step and the steps of an epoch.
+            stop: tells whether to save and stop.
+
+        Returns:
+            The best value of the metric that `loop.best` names, or None.
+
+        Raises:
+            Busy: another process, or thread, trains in the directory.
+            Occupied: the directory is not this run's.
+            Unreadable: it holds checkpoints, or tells of one, and none is whole.
+            NotFinite: a loss or the state is not finite; the run can go on from its newest checkpoint.
+            Stopped: by `stop`; the run can go on from there.
+        """
+        own = Directory(directory)
+        own.claim(self.config)
+        saved = lambda step: own.update_info(saved=step)
+        with (
+            Lock(own.path),
+            closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode, saved)) as checkpoints,
+        ):
+            before = own.info if own.is_run else None
+            start, origin = _start(before, checkpoints), provenance.of(self.parts.dataset)
+            if before and self._has_ended(before, start):
+                log.info("already finished at step %d: %s", start, own.path)
+                return before.best["value"]
+            changes = own.refuse_other_data(origin, self.config) if before else []
+            news = [f"from step {start}: {change}" for change in changes]
+            own.begin(
+                self.config,
+                **origin,
+                seed=self.config["seed"],
+                init_from=self.warm_start and self.warm_start.description,
+                weights=getattr(self.parts.scenario, "weights", "raw"),
+                saved=start or None,
+                changes=(before.changes if before else []) + news,
+                **NOT_ENDED,
+            )
+            with _logging_to(own.path / "runner.log"), own.recording_the_end():
+                for change in changes:
+                    log.warning("%s", change)
+                self._announce(own.path, start)
+                if stop is not None and stop():  # before it compiles, which may take minutes
+                    raise Stopped(f"stopped at step {start}")
+                return self._train(own, checkpoints, start, progress, stop)
+
+    def _has_ended(self, info: RunInfo, start: int) -> bool:
+        return info.status == "finished" and (start >= self.parts.loop.steps or info.stopped_early)
+
+    def _train(
+        self,
+        directory: Directory,
+        checkpoints: Checkpoints,
+        start: int,
+        progress: Callable[..., Writer],
+        stop: Callable[[], bool] | None,
+    ) -> float | None:
+        scenario, dataset, loop, _ = self.parts
+        rows = dataset.train.size
+        writers = [
+            *file_writers(
+                directory.path, dict(leaves(self.config)), start, getattr(scenario, "weights", "raw")
+            ),
+            progress(loop.steps, start, rows and rows / dataset.train.batch_size),
+        ]
+        try:
+            loop.train(
+                self.prepared,
+                checkpoints=checkpoints,
+                writers=writers,
+                warm_start=self.warm_start,
+                stop=stop,
+            )
+            checkpoints.close()
+            last = max(checkpoints.steps)
+            for writer in writers:
+                writer.write(last, {}, {"curves": lambda: figures.curves(directory.records)})
+        finally:
+            for writer in writers:
+                writer.close()
+        best = _best(directory.records, loop)
+        directory.update_info(step=last, best=best, stopped_early=last < loop.steps)
+        log.info("finished at step %d%s: %s", last, _told(best), directory.path)
+        return best["value"]
+
+    def _announce(self, path: Path, start: int) -> None:
+        device = jax.devices()[0]
+        log.info(
+            "%s on %s (%s), seed %d, in %s",
+            f"going on from step {start}" if start else "training",
+            device.platform,
+            device.device_kind,
+            self.config["seed"],
+            path,
+        )
+        log.info("%s", parameter_table(self.prepared.template))
+
+
+def _start(info: RunInfo | None, checkpoints: Checkpoints) -> int:
+    """Gives the newest whole step, or 0; a newer one that was told as saved, and is gone, is told."""
+    start, saved = checkpoints.newest() or 0, (info and info.saved) or 0
+    if start < saved and not (gone := checkpoints.directory / str(saved)).exists():
+        if not start:
+            raise Unreadable(f"{gone}: was saved, and is gone; bring it back, or take another run directory")
+        log.warning("%s: was saved, and is gone; going back to step %d", gone, start)
+    return start
+
+
+def _best(records: list[dict], loop: Any) -> dict:
+    if loop.best is None:
+        return NO_BEST
+    metric = f"validation/{loop.best}"
+    made = [
+        row for row in records if row["step"]
+    ]  # at step 0 a warm start was evaluated: another run's values
+    values = [(row["step"], row[metric]) for row in made if isinstance(row.get(metric), float)]
+    step, value = best_of(values, loop.mode) or (None, None)
+    return {"metric": metric, "value": value, "step": step}
+
+
+def _told(best: Mapping) -> str:
+    return (
+        "" if best["value"] is None else f", best {best['metric']} {best['value']:.4g} at step {best['step']}"
+    )
+
+
+@contextmanager
+def _logging_to(path: Path):
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    here = threading.current_thread()
+    if here is not threading.main_thread():  # one of several runs, each in a thread
+        handler.addFilter(lambda record: record.thread == here.ident)
+    loggers = [logging.getLogger(), log] if not log.propagate else [logging.getLogger()]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

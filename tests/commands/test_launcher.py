@@ -1,0 +1,164 @@
+import json
+import re
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from jax._src import monitoring
+from small_runs import COMMANDS
+
+from runner import open_run
+from runner.cli import main
+
+WARMED = ["schedule=warmup_cosine", "schedule.warmup=0.2"]
+RATES = [1e-2, 3e-3, 1e-3]
+
+
+@pytest.mark.filterwarnings("ignore:Future Hydra versions")  # what its tests do themselves
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("inprocess", [])])
+class TestAsOneOfHydrasLaunchers(LauncherTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"),
+    [
+        (
+            {},
+            [
+                "-m",
+                "hydra/launcher=inprocess",
+                "hydra.job_logging.formatters.simple.format='[HYDRA] %(message)s'",
+            ],
+        )
+    ],
+)
+class TestAsOneOfHydrasLaunchersInAnApplication(IntegrationTestSuite):
+    pass
+
+
+@pytest.fixture
+def compiled():
+    """Collects the names of the programs that are compiled."""
+    names = []
+
+    def told(event, duration, fun_name="", **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(fun_name)
+
+    monitoring.register_event_duration_secs_listener(told)
+    yield names
+    monitoring.unregister_event_duration_listener(told)
+
+
+def leaves(path):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(open_run(path).state(9))]
+
+
+def equal(one, two):
+    same_record = (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
+    return same_record and all(np.array_equal(*pair) for pair in zip(leaves(one), leaves(two), strict=True))
+
+
+@pytest.mark.parametrize("scenario", ["supervised", "gan"])
+def test_each_member_of_a_sweep_of_rates_is_the_same_run_alone(tmp_path, scenario):
+    command = [*COMMANDS[scenario], *WARMED]
+    rates = ",".join(map(str, RATES))
+    main(["-m", *command, f"optimizer.learning_rate={rates}", "seed=1", f"hydra.sweep.dir={tmp_path}/sweep"])
+    for number, rate in enumerate(RATES):
+        alone = tmp_path / str(number)
+        main([*command, f"optimizer.learning_rate={rate}", "seed=1", f"hydra.run.dir={alone}"])
+        assert equal(tmp_path / "sweep" / str(number), alone)
+
+
+def test_members_that_differ_in_numbers_and_seeds_share_one_compiled_program(compiled):
+    jax.clear_caches()
+    main(
+        [
+            "-m",
+            *COMMANDS["supervised"],
+            "seed=range(3)",
+            "optimizer.learning_rate=1e-2,1e-3",
+            "net.hidden_sizes=[9]",
+        ]
+    )
+    for program in ("_initialize", "_stretch", "_judge"):
+        assert sum(program in name for name in compiled) == 1, program
+
+
+def test_a_member_that_fails_is_named_and_harms_no_other(tmp_path, capsys):
+    sweep = ["-m", *COMMANDS["supervised"], "figures=false", f"hydra.sweep.dir={tmp_path}/sweep"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*sweep, "optimizer.learning_rate=1e-3,1e38,1e-2", "dataset.batch_size=8,1000000"])
+    assert stopped.value.code != 0
+    told = capsys.readouterr()
+    assert len(re.findall(r"#\d dataset\.batch_size=1000000 .*1000000 rows a batch, of", told.out)) == 3
+    assert "dataset.batch_size=8 optimizer.learning_rate=1e+38  loss is" in told.out
+    status = {run.parent.name: json.loads(run.read_text())["status"] for run in tmp_path.rglob("run.json")}
+    assert status == {"0": "finished", "1": "failed", "2": "finished"}
+
+
+def test_jobs_that_share_a_run_directory_are_refused_before_any_runs(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(
+            [
+                "-m",
+                *COMMANDS["supervised"],
+                "seed=0,1",
+                f"hydra.sweep.dir={tmp_path}/s",
+                "hydra.sweep.subdir=one",
+            ]
+        )
+    assert stopped.value.code == 2
+    assert "hydra.sweep.subdir: jobs 0 and 1 share the run directory" in capsys.readouterr().err
+    assert not (tmp_path / "s" / "one").exists()
+
+
+def test_the_same_sweep_again_runs_only_what_is_missing(tmp_path, capsys):
+    command = ["-m", *COMMANDS["supervised"], "figures=false", f"hydra.sweep.dir={tmp_path}"]
+    main([*command, "seed=0,1"])
+    before = (tmp_path / "1" / "run.json").read_bytes()
+    main([*command, "seed=0,1,2"])
+    assert (tmp_path / "1" / "run.json").read_bytes() == before
+    assert json.loads((tmp_path / "2" / "run.json").read_text())["status"] == "finished"
+
+
+@pytest.fixture
+def two_seeds(tmp_path):
+    """Gives the command of a sweep that has run, and the file that its settings are frozen in."""
+    place = f"hydra.sweep.dir={tmp_path}/sweep"
+    command = ["-m", *COMMANDS["supervised"], "figures=false", place, "seed=0,1"]
+    main(command)
+    return command, tmp_path / "sweep" / "jobs.json"
+
+
+def test_a_job_not_yet_run_keeps_the_settings_it_had_when_the_sweep_was_begun(two_seeds, tmp_path, capsys):
+    command, path = two_seeds
+    shutil.rmtree(tmp_path / "sweep" / "1")
+    known = json.loads(path.read_text())
+    for config in known.values():
+        config["optimizer"]["learning_rate"] = 0.25  # as a file of configurations would have said then
+    path.write_text(json.dumps(known))
+    with pytest.raises(SystemExit):
+        main(command)
+    assert (
+        "keeps the settings it was begun with (optimizer.learning_rate: 0.25 there" in capsys.readouterr().out
+    )
+    assert open_run(tmp_path / "sweep" / "1").config["optimizer"]["learning_rate"] == 0.25
+
+
+def test_a_sweep_whose_record_of_jobs_names_other_code_is_refused(two_seeds, capsys):
+    command, path = two_seeds
+    path.write_text(path.read_text().replace("runner.nets.mlp", "runner.nets.linear"))
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2
+    assert "take another hydra.sweep.dir" in capsys.readouterr().err
+
+
+def test_a_launcher_without_threads_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["-m", *COMMANDS["supervised"], "seed=0,1", "hydra.launcher.threads=0"])
+    assert "hydra.launcher.threads: 0 is less than 1" in capsys.readouterr().err

@@ -1,0 +1,191 @@
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_runs import COMMANDS
+
+from runner import open_run
+from runner.cli import main
+
+
+@pytest.mark.parametrize("scenario", COMMANDS)
+def test_evaluation_gives_exactly_the_numbers_of_the_record(runs, scenario):
+    run = open_run(runs / scenario)
+    for step in run.checkpoints.steps:
+        row = next(row for row in run.records if row["step"] == step)
+        logged = {
+            name.removeprefix("validation/"): value for name, value in row.items() if "validation/" in name
+        }
+        assert logged.pop("weights") == ("average" if scenario in ("gan", "diffusion") else "raw")
+        metrics, _ = run.evaluate(step=step)
+        assert metrics == logged
+
+
+def test_evaluation_from_another_folder_and_process_prints_a_table_and_writes_it_down(runs, tmp_path):
+    shutil.copytree(runs / "supervised", tmp_path / "run")
+    code = f"from runner.cli import main; main(['evaluate', {str(tmp_path / 'run')!r}, 'step=9'])"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True
+    ).stdout
+    written = json.loads((tmp_path / "run/evaluations/9.json").read_text())
+    logged = open_run(runs / "supervised").records[-1]["validation/accuracy"]
+    assert written["validation"]["accuracy"] == logged
+    assert "accuracy" in shown
+
+
+def test_the_test_split_is_judged_beside_the_validation_split(runs, tmp_path):
+    shutil.copytree(runs / "supervised", tmp_path / "run")
+    main(["evaluate", "run"])
+    main(["evaluate", "run", "split=test"])
+    step = open_run("run").step()
+    written = json.loads(Path(f"run/evaluations/{step}.json").read_text())
+    assert set(written) == {"step", "weights", "validation", "test"}
+    assert written["test"] != written["validation"]
+    assert Path(f"run/evaluations/{step}-test-confusion.png").is_file()
+
+
+def test_samples_are_the_same_bytes_for_the_same_seed_and_drawn(runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "run")
+    main(["sample", "run", "n=16", "step=9"])
+    first = np.load("run/samples/9.npz")["x"]
+    main(["sample", "run", "n=16", "step=9"])
+    np.testing.assert_array_equal(np.load("run/samples/9.npz")["x"], first)
+    assert first.shape == (16, 2)
+    assert Path("run/samples/9.png").is_file()
+    main(["sample", "run", "n=16", "step=9", "seed=1"])
+    assert not np.array_equal(np.load("run/samples/9.npz")["x"], first)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "shape"), [("ode_gan", (2,)), ("diffusion", (8, 8, 1)), ("vae", (8, 8, 1))]
+)
+def test_every_scenario_that_generates_is_sampled(runs, tmp_path, scenario, shape):
+    shutil.copytree(runs / scenario, tmp_path / "run")
+    main(["sample", "run", "n=5"])
+    step = open_run("run").step()
+    assert np.load(f"run/samples/{step}.npz")["x"].shape == (5, *shape)
+    assert Path(f"run/samples/{step}.png").is_file()
+
+
+def test_a_sample_takes_the_settings_of_its_scenario(runs, tmp_path):
+    shutil.copytree(runs / "diffusion", tmp_path / "run")
+
+    def drawn(*settings):
+        main(["sample", "run", "n=4", "step=9", *settings])
+        return np.load("run/samples/9.npz")["x"]
+
+    assert np.array_equal(drawn("diffusion_steps=3"), drawn("diffusion_steps=3"))
+    assert np.array_equal(drawn(), drawn("diffusion_steps=20"))
+    assert not np.array_equal(drawn("diffusion_steps=3"), drawn())
+
+
+def test_a_language_model_writes_text_after_a_prompt(runs, tmp_path, capsys):
+    shutil.copytree(runs / "language_model", tmp_path / "run")
+    main(["sample", "run", "n=3", "step=9", "length=12", "prompt=abba", "temperature=0.5"])
+    texts = Path("run/samples/9.txt").read_text().split("\n\n")
+    assert len(texts) == 3
+    assert all(text.startswith("abba") and len(text.strip()) == 16 for text in texts)
+    assert texts[0] in capsys.readouterr().out
+
+
+def test_predictions_stand_beside_the_rows_by_column_name(runs, tmp_path):
+    shutil.copytree(runs / "supervised", tmp_path / "run")
+    run = open_run("run")
+    names = [column.name for column in run.spec.columns]
+    rows = np.asarray(run.dataset.test.arrays["x"])[:5]
+    order = [3, 1, 0, 2]
+    with open("mine.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["who", *(names[place] for place in order)])
+        writer.writerows([f"flower {number}", *row[order]] for number, row in enumerate(rows))
+    main(["predict", "run", "mine.csv"])
+    with open("run/predictions/mine.csv") as file:
+        written = list(csv.DictReader(file))
+    given = run.predict(rows).argmax(-1)
+    assert [row["predicted_target"] for row in written] == [run.spec.labels[place] for place in given]
+    assert [row["who"] for row in written] == [f"flower {number}" for number in range(5)]
+    assert all(1 / 3 <= float(row["probability"]) <= 1 for row in written)
+
+
+def test_numbers_are_predicted_in_their_own_units_and_from_arrays_too(runs, tmp_path):
+    shutil.copytree(runs / "regression", tmp_path / "run")
+    run = open_run("run")
+    x = np.asarray(run.dataset.test.arrays["x"])
+    np.savez("mine.npz", x=x)
+    main(["predict", "run", "mine.npz", "step=9"])
+    np.testing.assert_allclose(
+        np.load("run/predictions/mine.npz")["prediction"], run.predict(x, 9), rtol=1e-6
+    )
+
+
+def test_a_table_without_a_column_of_the_run_is_refused(runs, capsys):
+    Path("mine.csv").write_text("petal length (cm)\n1.0\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(runs / "supervised"), "mine.csv"])
+    assert stopped.value.code == 2
+    assert "no such column" in capsys.readouterr().err
+
+
+def test_runs_are_listed_told_and_compared(runs, capsys, monkeypatch):
+    monkeypatch.chdir(runs)
+    main(["ls"])
+    listed = capsys.readouterr().out
+    assert all(word in listed for word in ("supervised", "GAN", "finished", "9/9"))
+    main(["show", str(runs / "gan")])
+    assert "scenario.latent_size" in capsys.readouterr().out
+    main(["diff", str(runs / "supervised"), str(runs / "regression")])
+    assert "scenario._target_" in capsys.readouterr().out
+
+
+def test_parts_are_listed_with_their_settings_and_defaults(capsys):
+    main(["parts", "net"])
+    shown = capsys.readouterr().out
+    assert "multi-layer" in shown
+    assert "hidden_sizes=[128, 128]" in shown
+    main(["parts"])
+    shown = capsys.readouterr().out
+    assert all(f"\n{group}" in f"\n{shown}" for group in ("scenario", "net", "optimizer", "loss", "dataset"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "{supervised}", "split=tset"], "split: 'tset' is none of train, validation, test"),
+        (["evaluate", "{supervised}", "step=5"], "step: there is no checkpoint of step 5"),
+        (["evaluate", "{supervised}", "stepp=5"], "unknown setting stepp; known: split, step"),
+        (["evaluate", "{supervised}", "step=last"], "step: 'last' is not a whole number"),
+        (["sample", "{supervised}"], "Supervised, cannot sample"),
+        (["sample", "{gan}", "n=0"], "n: 0 is less than 1"),
+        (["sample", "{gan}", "diffusion_steps=3"], "GAN cannot sample with diffusion_steps=3"),
+        (["sample", "{diffusion}", "diffusion_steps=0"], "diffusion_steps: 0 is less than 1"),
+        (["sample", "{diffusion}", "diffusion_steps=many"], "cannot sample with diffusion_steps=many"),
+        (["sample", "{language_model}", "prompt=!"], "prompt: '!' is not in the vocabulary of this run"),
+        (["sample", "{language_model}", "temperature=0"], "temperature: 0 is not above 0"),
+        (["sample", "{ppo}"], "PPO, cannot sample"),
+        (["predict", "{gan}", "mine.csv"], "GAN, cannot predict"),
+        (["resume", "{supervised}", "optimizer.learning_rate=1"], "say allow=optimizer.learning_rate too"),
+        (["resume", "{supervised}", "steps=0"], "steps: 0 is less than 1"),
+        (["diff", "{supervised}"], "runner diff"),
+    ],
+)
+def test_wrong_words_are_refused_by_one_line(runs, words, message, capsys):
+    folders = {name: runs / name for name in COMMANDS}
+    with pytest.raises(SystemExit) as stopped:
+        main([word.format(**folders) for word in words])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_run_opened_in_code_is_the_same_object_of_everything(runs):
+    run = open_run(runs / "gan")
+    assert run.config["scenario"]["latent_size"] == run.scenario.latent_size == 8
+    assert run.info.status == "finished"
+    assert run.sample(4).shape == (4, 2)
+    assert run.step() in run.checkpoints.steps

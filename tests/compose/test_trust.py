@@ -1,0 +1,108 @@
+"""What a run that somebody else saved may name, where it is trusted, and where it is read."""
+
+import shutil
+
+import pytest
+from small_runs import COMMANDS
+
+from runner import open_run
+from runner.cli import main
+from runner.compose import trust
+from runner.compose.build import make
+from runner.storage.run_directory import Directory
+
+
+@pytest.fixture(scope="module")
+def own(home):
+    """A run with an optimizer of which runner's configurations say nothing."""
+    (home / "conf/optimizer").mkdir(parents=True)
+    (home / "conf/optimizer/lamb.yaml").write_text("_target_: optax.lamb\nlearning_rate: 1e-3\n")
+    words = ["--config-dir", str(home / "conf"), "optimizer=lamb", *COMMANDS["supervised"]]
+    main([*words, f"hydra.run.dir={home / 'own'}"])
+    return words, home / "own"
+
+
+def test_code_runs_where_the_command_line_says_to_trust_it(own, tmp_path, capsys):
+    shutil.copytree(own[1], tmp_path / "run")
+    for words in (["evaluate", "run"], ["resume", "run", "steps=12"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert "optimizer._target_: 'optax.lamb'" in capsys.readouterr().err
+    main(["evaluate", "run", "trust_code=true"])
+    main(["resume", "run", "steps=12", "trust_code=true"])
+    assert open_run("run", trust_code=True).info.step == 12
+    with pytest.raises(SystemExit):
+        main(["evaluate", "run", "trust_code=yes"])
+    assert "trust_code: 'yes' is not true or false" in capsys.readouterr().err
+
+
+def test_the_same_command_goes_on_for_it_builds_what_it_names_itself(own, tmp_path, capsys):
+    words, run = own
+    shutil.copytree(run, tmp_path / "run")
+    main([*words, "hydra.run.dir=run"])
+    assert "already finished" in capsys.readouterr().out
+
+
+def test_a_run_that_is_read_may_name_what_the_run_that_is_built_names(own):
+    features = {"_target_": "runner.runs.features", "run": str(own[1])}
+    config = {"evaluation": {"_target_": "runner.evaluators.Samples", "size": 8, "features": features}}
+    with pytest.raises(ValueError, match=r"optimizer._target_: 'optax.lamb' is no installed part"):
+        make(config, "evaluation")
+    named = {"optimizer": {"_target_": "optax.lamb"}}
+    assert make(config | named, "evaluation").features.shape == (4,)
+    with pytest.raises(ValueError, match="no installed part"):  # and not a moment longer
+        trust.refuse_code(named)
+
+
+def test_what_an_installed_package_names_of_its_own_is_installed(tmp_path, monkeypatch):
+    (tmp_path / "theirs/conf/net").mkdir(parents=True)
+    (tmp_path / "theirs/__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "theirs/conf/net/two.yaml").write_text(
+        "_target_: theirs.two\nmore: [{_target_: os.system}]\n"
+    )
+    (tmp_path / "theirs-0.1.0.dist-info").mkdir()
+    (tmp_path / "theirs-0.1.0.dist-info/entry_points.txt").write_text(
+        "[runner.configs]\ntheirs = theirs.conf\n"
+    )
+    assert "theirs.two" not in trust.installed()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert {"theirs.two", "runner.nets.mlp", "optax.losses.l2_loss"} <= trust.installed()
+    assert not {"os.system", "theirs.other", "runner.cli.main"} & trust.installed()
+
+
+def test_links_may_stay_where_the_run_is_trusted(home, tmp_path):
+    shutil.copytree(home / "honest", tmp_path / "run")
+    (tmp_path / "run/checkpoints").rename(tmp_path / "large")
+    (tmp_path / "run/checkpoints").symlink_to(tmp_path / "large")
+    main(["evaluate", "run", "trust_code=true"])
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"run/checkpoints: is neither|link/checkpoints: is neither"):
+        open_run("link")
+
+
+def test_a_record_that_is_being_written_is_left_to_its_writer(home, tmp_path):
+    shutil.copytree(home / "honest", tmp_path / "run")
+    whole = Directory("run").records
+    with open("run/metrics.jsonl", "a") as file:
+        file.write('{"step": 10, "lo')
+    assert Directory("run").records == whole
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    {
+        "evaluate run split=../../x": "split: '../../x' is none of train",
+        "evaluate run step=../../x": "step: '../../x' is not a whole number",
+        "evaluate run step=-1": "step: there is no checkpoint of step -1",
+        "sample run step=../x": "step: '../x' is not a whole number",
+        "predict run ../..": "cannot predict",
+    }.items(),
+)
+def test_no_name_leaves_the_run_directory(home, tmp_path, capsys, words, told):
+    shutil.copytree(home / "honest", tmp_path / "run")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as stopped:
+        main(words.split())
+    assert stopped.value.code == 2
+    assert told in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
