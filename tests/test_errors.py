@@ -15,7 +15,13 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from runner.datasets import iris
 from runner.scenarios import Supervised
+
+
+def data():
+    {data}
+    return iris()
 
 
 def loss(outputs, targets):
@@ -49,6 +55,10 @@ class Broken(Supervised):
     def evaluate(self, key, state, batch):
         {evaluate}
         return Supervised.evaluate(self, key, state, batch)
+
+    def sample(self, key, state, n):
+        {sample}
+        return jnp.zeros((n, 4))
 """
 FUNCTIONS = {
     "loss": "loss",
@@ -58,7 +68,10 @@ FUNCTIONS = {
     "init": "init",
     "step": "step",
     "evaluate": "evaluate",
+    "sample": "sample",
+    "data": "data",
 }
+SHORT = ["steps=2", "figures=false", "hydra.run.dir=run"]
 FAULTS = {
     "one, two = (1, 2, 3)": "ValueError: too many values to unpack",
     "jnp.ones(3) @ jnp.ones(4)": "TypeError: dot_general",
@@ -78,10 +91,13 @@ def run_broken(tmp_path, monkeypatch, capsys):
             "_target_: broken.Broken\nnet: {_target_: broken.net, _partial_: true}\n"
             'optimizer: "@optimizer"\nloss: {_target_: broken.loss, _partial_: true}\n'
         )
+        (tmp_path / "conf" / "dataset").mkdir(exist_ok=True)
+        (tmp_path / "conf" / "dataset" / "broken.yaml").write_text("_target_: broken.data\n")
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "broken", raising=False)
         with pytest.raises(SystemExit) as stopped:
-            main(["--config-dir", "conf", "scenario=broken", "dataset=iris", "steps=2", "figures=false"])
+            main(["--config-dir", "conf", "scenario=broken", "dataset=broken", *SHORT])
+            main(["sample", "run", "trust_code=true"])
         return stopped.value.code, capsys.readouterr().err
 
     return run
