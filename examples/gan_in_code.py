@@ -12,7 +12,7 @@ from runner.scenarios import GAN
 
 
 def main(steps: int = 6000) -> None:
-    """Trains, prints how well the ring is covered, and draws it beside the samples."""
+    """Trains a GAN, prints how well it covers the ring, and draws its samples and the data."""
     data = ring(modes=8)
     gan = GAN(
         generator=mlp(output_shape=(2,)),

@@ -1,1 +1,1 @@
-"""Training algorithms of one's own, beside those of `runner`."""
+"""Scenarios and nets that are not part of `runner`."""

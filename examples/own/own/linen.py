@@ -1,4 +1,4 @@
-"""A net of Flax in any scenario."""
+"""A Flax net for any scenario."""
 
 import math
 from collections.abc import Sequence
@@ -25,5 +25,5 @@ class Perceptron(nn.Module):
 
 
 def perceptron(output_shape: Sequence[int], hidden_size: int = 128, dropout: float = 0.1):
-    """Makes the net; a scenario tells the shape of one output."""
+    """Returns the net; the scenario provides `output_shape`, the shape of one output."""
     return from_linen(Perceptron(tuple(output_shape), hidden_size, dropout))

@@ -1,4 +1,4 @@
-"""Mixup: a classifier trained on mixtures of pairs of examples."""
+"""Mixup: a classifier that is trained on mixtures of pairs of examples."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from runner.core import (
 
 
 class MixupState(NamedTuple):
-    """All that one step hands to the next."""
+    """The state that one step passes to the next."""
 
     net: TrainState
     inputs: Statistics  # of x
@@ -30,13 +30,14 @@ class MixupState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Mixup:
-    """Trains a classifier on convex mixtures of pairs of examples, and as much on the labels of both.
+    """Trains a classifier on convex mixtures of pairs of examples, and of the losses with their two labels.
 
     Attributes:
         net: x [B, ...] -> logits [B, classes].
         optimizer: of the net.
         loss: logits [B, classes], labels [B] -> values [B].
-        alpha: of Beta(alpha, alpha), which the first example's share is drawn from; near 0 hardly anything is mixed.
+        alpha: parameter of Beta(alpha, alpha), the distribution of the first example's share; near 0 hardly anything
+            is mixed.
 
     Source:
         Zhang et al. 2018, section 2. As in their code, one share is drawn for the whole batch.
@@ -52,19 +53,23 @@ class Mixup:
             raise ValueError(f"alpha: {self.alpha} is not above 0")
 
     def output_shapes(self, spec: Spec) -> dict[str, tuple[int, ...]]:
-        """Gives one logit for each class."""
+        """Returns one logit for each class.
+
+        Raises:
+            ValueError: the data has no classes.
+        """
         if spec.classes is None:
             raise ValueError("the data has no classes; Mixup needs some")
         return {"net": (spec.classes,)}
 
     def init(self, key: Key, spec: Spec) -> MixupState:
-        """Makes the first state."""
+        """Returns the first state."""
         inputs = Statistics.of(spec, "x")
         x = inputs.standardize(spec.example(1)["x"])
         return MixupState(create(self.net, self.optimizer, key, x), inputs)
 
     def step(self, key: Key, state: MixupState, batch: Batch) -> tuple[MixupState, Metrics]:
-        """Makes one update on a mixture of the batch with itself in another order."""
+        """Updates the net once, on a mixture of the batch with a permutation of itself."""
         net, inputs = state
         share_key, order_key, net_key = jax.random.split(key, 3)
         share = jax.random.beta(share_key, self.alpha, self.alpha)
@@ -83,11 +88,11 @@ class Mixup:
         return MixupState(net, inputs), {"loss": value, "share": share}
 
     def predict(self, state: MixupState, x: jax.Array) -> jax.Array:
-        """Gives logits `[B, classes]`."""
+        """Returns logits `[B, classes]`."""
         net, inputs = state
         return call(self.net, net, None, inputs.standardize(x), is_training=False)[0]
 
     def evaluate(self, key: Key, state: MixupState, batch: Batch) -> Metrics:
-        """Gives loss and accuracy of examples as they are, each [B]."""
+        """Returns loss and accuracy of unmixed examples, each [B]."""
         logits, y = self.predict(state, batch["x"]), batch["y"]
         return {"loss": self.loss(logits, y), "accuracy": jnp.float32(logits.argmax(-1) == y)}
