@@ -1,7 +1,7 @@
 """Shows that everything learns: trains each scenario and experiment on three seeds and compares it with a baseline.
 
-A run is judged on the test split, in the state that it calls its best itself; the baselines are worked out here, on
-the same rows. Exits with 1 where the median over the seeds does not reach what is asked of it.
+The best state of each run is evaluated on the test split; the baselines are computed here, on the same rows. Exits with
+1 if the median over the seeds does not reach its limit.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ LINE = "{:<28}{:<17}{:>9}{:>9}{:>9}{:>10}{:>12}  {}"
 
 
 def rows(source: Any) -> tuple[np.ndarray, Any]:
-    """Gives x as vectors [N, D], and y [N, ...] or None, of one pass."""
+    """Returns x as vectors [N, D], and y [N, ...] or None, of one pass over a source."""
     key = jax.random.key(0)
     batches = [
         {name: values[:count] for name, values in source.batch(jax.random.fold_in(key, number), item).items()}
@@ -49,45 +49,45 @@ def rows(source: Any) -> tuple[np.ndarray, Any]:
 
 
 def logistic_regression(data: Any) -> float:
-    """Accuracy of logistic regression."""
+    """Returns the accuracy of logistic regression."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return model.fit(*rows(data.train)).score(*rows(data.test))
 
 
 def ridge_regression(data: Any) -> float:
-    """R2 of ridge regression."""
+    """Returns the R2 of ridge regression."""
     return make_pipeline(StandardScaler(), RidgeCV()).fit(*rows(data.train)).score(*rows(data.test))
 
 
 def exact(data: Any) -> float:
-    """Error of the formula that made the data, which has no noise."""
+    """Returns the error of the formula that generated the data, which has no noise."""
     return 0.0
 
 
 def real_distance(data: Any) -> float:
-    """Energy distance of real examples to other real ones: about 0, on either side."""
+    """Returns the energy distance between real examples and other real ones: about 0, with either sign."""
     return float(metrics.energy_distance(rows(data.validation)[0], rows(data.test)[0]))
 
 
 def real_modes(data: Any) -> float:
-    """Modes that real points cover."""
+    """Returns the number of modes that real points cover."""
     return float(metrics.modes_covered(rows(data.test)[0], data.spec.modes))
 
 
 def real_quality(data: Any) -> float:
-    """Share of the real points that are close to a mode."""
+    """Returns the share of the real points that are close to a mode."""
     return float(metrics.high_quality(rows(data.test)[0], data.spec.modes))
 
 
 def gaussian_fit(data: Any) -> float:
-    """Energy distance of a normal distribution fitted to the training rows."""
+    """Returns the energy distance of a normal distribution fitted to the training rows."""
     train, _ = rows(data.train if data.train.size else data.validation)
     drawn = np.random.default_rng(0).multivariate_normal(train.mean(0), np.cov(train.T), 2000)
     return float(metrics.energy_distance(drawn, rows(data.test)[0]))
 
 
 def shuffled_pixels(data: Any) -> float:
-    """Energy distance of the training images with each pixel taken from an image of its own."""
+    """Returns the energy distance of training images in which each pixel is permuted over the images."""
     train, _ = rows(data.train)
     return float(
         metrics.energy_distance(np.random.default_rng(0).permuted(train, axis=0), rows(data.test)[0])
@@ -95,20 +95,20 @@ def shuffled_pixels(data: Any) -> float:
 
 
 def principal_components(data: Any) -> float:
-    """Squared error of eight principal components."""
+    """Returns the squared error of eight principal components."""
     train, test = rows(data.train)[0], rows(data.test)[0]
     model = PCA(8).fit(train)
     return float(np.square(model.inverse_transform(model.transform(test)) - test).mean())
 
 
 def independent_pixels(data: Any) -> float:
-    """Nats of pixels, each drawn by its own mean."""
+    """Returns the nats per image if pixels are independent, each with its own mean."""
     mean, test = rows(data.train)[0].mean(0).clip(1e-3, 1 - 1e-3), rows(data.test)[0]
     return float(-(test * np.log(mean) + (1 - test) * np.log(1 - mean)).sum(1).mean())
 
 
 def bigrams(data: Any) -> float:
-    """Nats of a letter, given the one before it, by their counts in training."""
+    """Returns the nats per letter, given the previous letter, by their counts in training."""
     size = len(data.spec.vocabulary)
     counts, tokens = np.ones((size, size)), np.asarray(data.train.tokens)
     np.add.at(counts, (tokens[:-1], tokens[1:]), 1)
@@ -117,7 +117,7 @@ def bigrams(data: Any) -> float:
 
 
 def random_actions(data: Any) -> float:
-    """Steps that the pole stands when pushed at random."""
+    """Returns the number of steps that the pole stays up under random actions."""
     world, key = CartPole(), jax.random.key(0)
 
     def play(key):
@@ -131,7 +131,7 @@ def random_actions(data: Any) -> float:
 
 
 class Task(NamedTuple):
-    """A run, the metric that judges it, and how much better than the baseline its median must be."""
+    """A run, its metric, and how much better than the baseline the median must be."""
 
     command: str
     metric: str
@@ -174,19 +174,19 @@ TASKS = [
 
 
 def train(command: str, seed: int) -> dict[str, float]:
-    """Trains in a temporary run directory, as the command line does, and judges the run on the test split."""
+    """Trains in a temporary run directory, as the command line does, and evaluates the run on the test split."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         Training(compose([*command.split(), f"seed={seed}"])).run(folder)
         return open_run(folder).evaluate("test")[0]
 
 
 def reference(task: Task) -> float:
-    """Works out the baseline of a task."""
+    """Computes the baseline of a task."""
     return task.baseline(Training(compose(task.command.split())).parts.dataset)
 
 
 def report(task: Task, values: list[float], baseline: float) -> bool:
-    """Prints the line of a task, and tells whether it passed."""
+    """Prints the line of a task, and returns whether it passed."""
     median = statistics.median(values)
     if task.metric in HIGHER_IS_BETTER:
         limit, sign = baseline + task.margin, ">="
@@ -202,7 +202,7 @@ def report(task: Task, values: list[float], baseline: float) -> bool:
 
 
 def refuse_forgotten() -> None:
-    """Exits where a scenario or an experiment has no task."""
+    """Exits with an error if a scenario or an experiment has no task."""
     known, judged = parts(), {task.command for task in TASKS}
     named = {f"{group}={name}" for group in ("scenario", "experiment") for name in known[group]}
     if forgotten := sorted(named - judged):
@@ -210,7 +210,7 @@ def refuse_forgotten() -> None:
 
 
 def main() -> None:
-    """Trains all and prints the table."""
+    """Trains all runs and prints the table."""
     refuse_forgotten()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # for the workers: many small runs at once
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""One fresh process, what it took, and how that is told."""
+"""Runs fresh processes, and measures and reports their time and memory."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ COMMAND = [sys.executable, "-c", "from runner.cli import command; command()"]
 
 
 class Result(NamedTuple):
-    """What one process took; NaN where it does not tell."""
+    """The time and memory of one process; NaN where they are unknown."""
 
     total: float  # seconds from the start of the process to its end
     peak: float  # MiB
@@ -29,10 +29,10 @@ class Result(NamedTuple):
 
 
 def launch(command: list[str], folder: Path, **environment: str) -> tuple[float, Result]:
-    """Runs a process to its end in a folder; gives the time of its start, and what it took.
+    """Runs a process to its end in a folder; returns the time of its start, and its result.
 
     Raises:
-        RuntimeError: it failed; the message has the end of what it said.
+        RuntimeError: it failed; the message contains the end of its output.
     """
     log, environment = folder / "log", os.environ | environment
     with log.open("wb") as output:
@@ -49,7 +49,7 @@ def launch(command: list[str], folder: Path, **environment: str) -> tuple[float,
 
 
 def timed(start: float, result: Result, notes: list[tuple[int, float]], parameters: float = nan) -> Result:
-    """Adds what is read off the notes, each a count of steps and the time when they were done."""
+    """Adds the time of the first step and the rate, from notes: numbers of steps and the times when they were done."""
     last, end = notes[-1]
     half, middle = next(note for note in notes if note[0] >= last // 2)
     rate = (last - half) / (end - middle) if end > middle else nan
@@ -57,37 +57,37 @@ def timed(start: float, result: Result, notes: list[tuple[int, float]], paramete
 
 
 def run_command(command: list[str], cache: Path, folder: Path) -> Result:
-    """Runs the real command, and reads the times off the records that it wrote."""
+    """Runs the command `runner`, and reads the times from the records that it wrote."""
     command = [*COMMAND, *command, f"hydra.run.dir={folder / 'run'}"]
     start, result = launch(command, folder, RUNNER_CACHE=str(cache))
     return timed(start, result, records(folder / "run"))
 
 
 def records(run: Path) -> list[tuple[int, float]]:
-    """Gives the steps of a run's records, and when each was written."""
+    """Returns the steps of the records of a run, and the time when each was written."""
     rows = map(json.loads, (run / "timing.jsonl").read_text().splitlines())
     return [(row["step"], datetime.fromisoformat(row["time"]).timestamp()) for row in rows]
 
 
 def median(results: Iterable[Result]) -> Result:
-    """Gives the median of each figure."""
+    """Returns the median of each field."""
     return Result._make(statistics.median(column) for column in zip(*results, strict=True))
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """Writes a table in Markdown."""
+    """Returns a table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows]) + "\n"
 
 
 @functools.cache
 def version_of(name: str, python: str) -> str:
-    """Gives the version of a package that a Python has, empty where it has none."""
+    """Returns the version of a package in another Python, or an empty string if it is not installed."""
     ask = f"from importlib.metadata import version; print(version({name!r}))"
     return subprocess.run([python, "-c", ask], capture_output=True, text=True).stdout.strip()
 
 
 def machine(peers: str = sys.executable) -> str:
-    """Tells the machine, the date, the versions and the command."""
+    """Returns a line with the date, the machine, the versions and the command."""
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.exists() else []
     models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""Measures what safety costs a run: looks at whether the state is finite, and saves that are sealed.
+"""Measures the cost of safety: of checks that the state is finite, and of sealed checkpoints.
 
 python benchmarks/safety.py
 """
@@ -26,7 +26,7 @@ SIZES = {"146 kB": 36_500, "104 MB": 26_000_000}  # floats of a state
 
 
 def main() -> None:
-    """Prints both."""
+    """Prints both costs."""
     print(f"steps with looks / steps without: {looks():.3f} (MLP 64-64-10 on digits, {STEPS} steps)")
     print(
         "| state | the training waits, s | the saving thread takes, s | of that the seal, s |\n|---|---|---|---|"
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def looks() -> float:
-    """Gives the median ratio of times of a run that looks at its states and of one that does not, in turns."""
+    """Returns the median ratio of the times of a run that checks its states and of one that does not, in turns."""
     training = Training(compose(SMALL))
     leaves = jax.tree.leaves(training.prepared.template)
     whole = np.ones(sum(jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact) for leaf in leaves), bool)
@@ -56,7 +56,7 @@ def looks() -> float:
 
 
 def saves(size: int) -> list[float]:
-    """Gives medians of the seconds that a save keeps the training, that it takes, and that its seal takes."""
+    """Returns median seconds: that the training waits for a save, that the save takes, and that its seal takes."""
     state, seal, sealing, rows = {"w": jax.random.normal(jax.random.key(0), size)}, seals.seal, [], []
 
     def timed(*arguments) -> int:

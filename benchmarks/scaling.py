@@ -1,6 +1,6 @@
-"""Measures how the cost of the command grows: with members, with parameters, and with data that is streamed.
+"""Measures how the cost of the command grows with members, with parameters, and with streamed data.
 
-Prints Markdown; every line is the median of fresh processes, which take turns.
+Prints Markdown; each line is the median of fresh processes, which take turns.
 """
 
 import argparse
@@ -20,13 +20,13 @@ IMAGES = "scenario=autoencoder net.hidden_sizes=[256] steps=400 loop.evaluate_ev
 
 
 def width(parameters: float) -> int:
-    """Gives the units of two hidden layers, from 64 inputs to 10 outputs, that make so many parameters."""
-    linear = 64 + 10 + 2  # and the biases
+    """Returns the size of two hidden layers for a number of parameters, with 64 inputs and 10 outputs."""
+    linear = 64 + 10 + 2  # including the biases
     return round((math.sqrt(linear**2 + 4 * (parameters - 10)) - linear) / 2)
 
 
 def commands(folder: Path) -> dict[str, tuple[str, int]]:
-    """Gives for each line of the table the command, and how many members it trains."""
+    """Returns for each line of the table the command, and the number of members that it trains."""
     found = {}
     for members in (1, 4, 16, 64):
         found[f"sweep of {members}"] = (
@@ -56,7 +56,7 @@ def write_images(folder: Path) -> None:
 
 
 def measure(command: str, members: int, folder: Path) -> Result:
-    """Runs the command once, without compiled programs of earlier runs; the rate counts steps of all members."""
+    """Runs the command once, with an empty cache of compiled programs; the rate counts the steps of all members."""
     words, cache = [*command.split(), *QUIET.split()], folder / "cache"
     if "-m" not in words:
         result = run_command(words, cache, folder)
@@ -70,7 +70,7 @@ def measure(command: str, members: int, folder: Path) -> Result:
 
 
 def main() -> None:
-    """Measures all and prints the table."""
+    """Measures all commands and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="a file for the report")

@@ -1,8 +1,8 @@
 """Measures speed: the command against hand-written loops and other libraries.
 
-Each way to do a work is a program of its own (`ways/`), run as a fresh process. The ways take turns, so that a change
-of the machine's speed meets all alike, and medians over the repeats are told, as Markdown. The last table holds what
-is asked of the command; exits with 1 where any of it, or a process, fails.
+Each way to do a work is a separate program (`ways/`), run as a fresh process. The ways take turns, so that a change of
+the machine's speed affects all of them, and medians over the repeats are reported as Markdown. The last table contains
+the requirements on the command; exits with 1 if one of them, or a process, fails.
 """
 
 import argparse
@@ -43,7 +43,7 @@ Medians = dict[str, dict[str, Result]]  # work -> way -> result
 
 
 class Work(NamedTuple):
-    """What is trained, how far and in which ways."""
+    """What is trained, for how many steps and in which ways."""
 
     title: str
     settings: str  # of the command
@@ -53,7 +53,7 @@ class Work(NamedTuple):
     evaluations: int = 2
 
     def command(self, images: str | Path = "") -> list[str]:
-        """Gives the command line, without `runner`, where the images are in a file."""
+        """Returns the command line without `runner`; `images` is the file of images, for works that need one."""
         every = self.steps // self.evaluations
         often = f"loop.log_every={self.log_every} loop.evaluate_every={every} loop.save_every={every}"
         return f"{self.settings.format(images=images)} steps={self.steps} {often} figures=false".split()
@@ -75,7 +75,7 @@ WORKS = {
 
 
 def demands(of: Callable[[str, str, str], float]) -> Iterator[tuple[str, float, str, float]]:
-    """Gives all that is asked: a text, the figure, and its limit, from medians by work, way and name."""
+    """Yields all requirements: a text, the measured value, and its limit, from medians by work, way and name."""
     for work, most in (("W1", 0.3), ("W2", 0.45)):
         cold, total = of(work, COLD, "first"), of(work, COLD, "total")
         yield f"{work}: cold first step / {LOOP}", cold / of(work, LOOP, "first"), "<=", 1.0
@@ -102,7 +102,7 @@ def run_program(work: str, way: str, steps: int, images: Path, folder: Path, pyt
 
 
 def measure(name: str, way: str, shared: Path, folder: Path, peers: str) -> Result:
-    """Does a work in a way in an empty folder; what its ways share is in another."""
+    """Measures one way to do a work in an empty folder; what its ways share is in another."""
     work, images = WORKS[name], shared / f"{name[:2]}.npz"
     if way in HELP:
         return launch(HELP[way], folder)[1]
@@ -113,7 +113,7 @@ def measure(name: str, way: str, shared: Path, folder: Path, peers: str) -> Resu
     if way in PROGRAMS:
         python = peers if way in PEERS else sys.executable
         return run_program(name, way, work.steps, images, folder, python)
-    cache = folder.parent / "cache"  # the cold run fills what the warm one finds
+    cache = folder.parent / "cache"  # the cold run fills it, and the warm run uses it
     return run_command(work.command(images), cache, folder)
 
 
@@ -132,7 +132,7 @@ def write_images(folder: Path) -> None:
 
 
 def measure_all(works: Iterable[str], repeats: int, peers: str) -> Medians:
-    """Gives the medians of all works and ways, which take turns.
+    """Returns the medians of all works and ways; the ways take turns.
 
     Raises:
         ValueError: the ways of a work trained nets of different sizes.
@@ -162,7 +162,7 @@ def measure_all(works: Iterable[str], repeats: int, peers: str) -> Medians:
 
 
 def judge(medians: Medians) -> list[list[str]]:
-    """Gives a row for all that is asked; it ends with PASS, FAIL or "not measured"."""
+    """Returns a row for each requirement, which ends with PASS, FAIL or "not measured"."""
 
     def of(work: str, way: str, name: str) -> float:
         return getattr(medians.get(work, {}).get(way), name, nan)
@@ -176,7 +176,7 @@ def judge(medians: Medians) -> list[list[str]]:
 
 
 def rows_of(work: str, results: dict[str, Result]) -> Iterator[list[str]]:
-    """Gives a row for each way; in brackets stand the ratios to the scan and to the loop of single steps."""
+    """Yields a row for each way, with the ratios to the scan and to the loop of single steps in brackets."""
     others = [results[way] for way in (SCAN, LOOP) if way in results]
     for way in WORKS[work].ways:
         if results.get(way, ABSENT) is ABSENT:
@@ -191,7 +191,7 @@ def rows_of(work: str, results: dict[str, Result]) -> Iterator[list[str]]:
 
 
 def report(medians: Medians, repeats: int, peers: str = sys.executable) -> str:
-    """Gives all tables."""
+    """Returns all tables as Markdown."""
     about = f"Medians of {repeats}; in brackets the ratios to {SCAN} and to {LOOP}, where there are both.\n"
     parts = [machine(peers), about]
     for work, results in medians.items():
@@ -208,7 +208,7 @@ def report(medians: Medians, repeats: int, peers: str = sys.executable) -> str:
 
 
 def main() -> None:
-    """Measures what is named on the command line, or all."""
+    """Measures the works that are named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"of {', '.join(WORKS)}; all by default")
     parser.add_argument("--repeats", type=int, default=3)

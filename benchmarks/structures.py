@@ -1,7 +1,7 @@
 """Trains many runs of different structures in one process, and reports its memory maps and its memory.
 
 python benchmarks/structures.py              # 300 runs; about ten minutes
-python benchmarks/structures.py --keep       # the same without releasing programs: ends at Linux's limit of maps
+python benchmarks/structures.py --keep       # the same without releasing programs: fails at Linux's limit of maps
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Tries all faults, some side by side, and prints a report in Markdown; it fails where anything was lost or silent.
+"""Tests all faults, some in parallel, and prints a report in Markdown; fails if anything was lost or silent.
 
-Then it does without each protection in turn, and fails where nobody notices.
+It also disables each protection in turn, and fails if no trial detects that.
 
 make faults, or: python -m faults [--quick] [--seed SEED] [--only NAME ...]
 """
@@ -13,12 +13,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from faults.programs import programs, run, weakened
 from faults.tally import Tally
 
-LANES = 4  # programs at a time, each with a process that is struck
+LANES = 4  # programs that run in parallel, each with a process that is struck
 HEAD = "| fault | trials | survived | lost | silent |\n|---|---|---|---|---|"
 
 
 def main() -> None:
-    """Runs what was asked for."""
+    """Runs the programs that the command line selects."""
     parser = argparse.ArgumentParser(prog="faults", description="Tries faults on runs and on what they save.")
     parser.add_argument("--quick", action="store_true", help="a few trials of each, in about two minutes")
     parser.add_argument("--seed", type=int, default=0, help="replays what a report names")
@@ -35,7 +35,7 @@ def main() -> None:
             name = names[done]
             try:
                 failures += (_weak if name in without else _failures)(name, done.result())
-            except Exception as error:  # the others go on
+            except Exception as error:  # the others continue
                 failures.append(f"* {name} could not be tried: {error!r}")
     left_out = {"ENOSPC", "EIO", "EACCES", "cuts", "full"} - programs(asked.quick, asked.seed).keys()
     told = [f"left out here (they need Linux, and a C compiler or root): {', '.join(sorted(left_out))}"]

@@ -1,4 +1,4 @@
-"""How a run is cut, kept and watched changes none of its bits."""
+"""Checks that interruptions, saves, logs and evaluations change no bit of a run."""
 
 import contextlib
 import hashlib
@@ -36,13 +36,13 @@ INTERVALS = [
 
 
 def bits(scenario: str = "supervised", every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
-    """Trains one run whole, and cut into lives and stretches, under one in so many choices of intervals.
+    """Trains a run with some choices of intervals: without interruption, resumed several times, and in other chunks.
 
     Args:
         scenario: its name.
-        every: choices of which one is tried.
-        seed: draws these, and the cuts.
-        weak: the protection to do without: "step", by which keys and batches are drawn, or "".
+        every: one in `every` choices of intervals is tested.
+        seed: of the choices, the lengths of chunks and the interruptions.
+        weak: the protection to disable: "step", which determines keys and batches, or "" for none.
     """
     tally, chance = Tally(f"{scenario}: other chunks, saves, logs and evaluations"), random.Random(seed)
     plain = [*COMMANDS[scenario], *SMALL]
@@ -63,7 +63,7 @@ def bits(scenario: str = "supervised", every: int = 1, seed: int = 0, weak: str 
 
 
 def _trained(config: dict, live: Callable, *chance: random.Random) -> tuple[str, bytes]:
-    """Gives the digest of a run's last state, and its record."""
+    """Returns the digest of the last state of a run, and the content of its metrics file."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         live(config, Path(name), *chance)
         template = Training(config).prepared.template
@@ -77,13 +77,13 @@ def _whole(config: Mapping, place: Path, stop: Any = None) -> None:
 
 
 def _one_by_one(config: Mapping, place: Path, chance: random.Random) -> None:
-    """Makes stretches of one step, and stops after some of them."""
+    """Trains in chunks of one step, and stops after some of them."""
     with mock.patch.object(Program, "_pace", lambda program, _: setattr(program, "_length", 1)):
         _stopped(config, place, chance)
 
 
 def _drawn(config: Mapping, place: Path, chance: random.Random) -> None:
-    """Makes stretches of any length, and stops after some of them."""
+    """Trains in chunks of random lengths, and stops after some of them."""
     with mock.patch.object(Program, "_pace", lambda own, _: setattr(own, "_length", chance.randint(1, 9))):
         _stopped(config, place, chance)
 
@@ -97,21 +97,21 @@ def _stopped(config: Mapping, place: Path, chance: random.Random) -> None:
 
 
 def _shorter(config: Mapping, place: Path, chance: random.Random) -> None:
-    """Asks for fewer steps first, then for more."""
+    """Trains for fewer steps first, then for more."""
     for steps in sorted(chance.sample(range(1, LAST), 2)):
         _whole(change(config, [f"steps={steps}"], sorted(FREE)), place)
     _whole(config, place)
 
 
 def _without(weak: str) -> contextlib.AbstractContextManager:
-    """Lets steps count from the start of their stretch."""
+    """Disables a protection: with "step", steps are counted from the start of their chunk."""
     own = Program._arguments
     counted = lambda *of: tuple(0 if place == 6 else each for place, each in enumerate(own(*of)))
     return mock.patch.object(Program, "_arguments", counted) if weak == "step" else contextlib.nullcontext()
 
 
 def digest(state: Any) -> str:
-    """Digests all bits of a state."""
+    """Returns a digest of all bits of a state."""
     found = hashlib.sha256()
     for leaf in jax.tree.leaves(state):
         is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
@@ -121,10 +121,10 @@ def digest(state: Any) -> str:
 
 
 class Silence:
-    """A writer that tells nothing."""
+    """A writer that writes nothing."""
 
     def write(self, step: int, metrics: Any, figures: Any) -> None:
-        """Takes what is due."""
+        """Ignores metrics and figures."""
 
     def close(self) -> None:
-        """Ends."""
+        """Does nothing."""

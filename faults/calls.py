@@ -1,4 +1,4 @@
-"""Every call that changes a file, in turn: killed there, or told of a full disk or a broken one."""
+"""Faults at each system call that changes a file: a kill, or an error such as that of a full disk."""
 
 import errno
 import random
@@ -12,13 +12,13 @@ from faults.tally import Tally
 
 
 def killed(every: int = 1, seed: int = 0, weak: str = "", last: int | None = None) -> Iterator[Tally]:
-    """Kills the saving process at every so many-th call; where calls cannot be counted, at random times.
+    """Kills the saving process at one in `every` calls, or at random times if calls cannot be counted.
 
     Args:
-        every: calls from one trial to the next.
-        seed: moves the first, or draws the times.
-        weak: the protection to do without, see `faults.child.strike`.
-        last: how many calls before the end are tried; None is all.
+        every: number of calls from one trial to the next.
+        seed: shifts the first trial, or determines the random times.
+        weak: the protection to disable, as in `faults.child.strike`.
+        last: number of calls before the end that are tested; None means all.
     """
     tally = Tally("killed at a call that changes a file" if HAS_SHIM else "killed at a random time")
     with server() as (children, folder):
@@ -34,7 +34,7 @@ def killed(every: int = 1, seed: int = 0, weak: str = "", last: int | None = Non
 
 
 def failed(every: int = 1, seed: int = 0, name: str = "EIO") -> Iterator[Tally]:
-    """Lets calls fail, one alone or all that follow: nothing is lost, and what is not saved is told."""
+    """Makes one call fail, or all calls from one on: nothing is lost, and what is not saved is reported."""
     number = getattr(errno, name)
     with server() as (children, folder):
         calls = children.strike(_fresh(folder))["calls"]
@@ -52,7 +52,7 @@ def failed(every: int = 1, seed: int = 0, name: str = "EIO") -> Iterator[Tally]:
 
 
 def _fresh(folder: Path) -> Path:
-    """Gives a folder that holds the steps of `BEFORE` alone."""
+    """Returns a folder with only the steps of `BEFORE`."""
     before, place = folder / "before", folder / "run" / "checkpoints"
     if not before.exists():
         subject.save(before, *BEFORE)

@@ -1,6 +1,6 @@
-"""A server of processes that save and are struck: forked from one that has imported everything, so each is quick.
+"""A server of processes that save and are struck, forked from one that has imported everything, so each is quick.
 
-Reads lines of JSON, the arguments of `strike`, and answers each with what that gives.
+Reads lines of JSON, the arguments of `strike`, and answers each with its result.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orbax.checkpoint  # noqa: F401  imported here, so that no child has to
+import orbax.checkpoint  # noqa: F401  imported here, so that children need not import it
 
 from faults import subject
 from runner.errors import StorageError
@@ -35,23 +35,24 @@ def strike(
     image: tuple[str, str] | None = None,
     weak: str = "",
 ) -> dict[str, Any]:
-    """Lets a child save steps, and strikes it.
+    """Starts a child that saves steps, and strikes it.
 
     Args:
         directory: of the checkpoints.
-        steps: what it saves.
-        call: that changes a file, counted from 1, at which it is struck; 0 is none. Needs the shim.
-        fault: errno that the call gets; 0 is a kill.
-        sticky: whether all later calls get it, too.
-        after: seconds to its kill.
-        image: of a disk, and where to copy it in the moment of the kill.
-        weak: the protection to do without, so that a test can see that it is needed: "sync", "seal" or "".
+        steps: to save.
+        call: number, from 1, of the call that changes a file at which it is struck; 0 means none. Needs the shim.
+        fault: errno with which the call fails; 0 means a kill.
+        sticky: whether all later calls fail, too.
+        after: seconds until the kill, or None.
+        image: path of a disk image, and the path to which it is copied at the moment of the kill.
+        weak: the protection to disable, to check that it is needed: "sync", "seal", or "" for none.
 
     Returns:
-        status: of the exit, or the negative signal, or 124 where it hung.
-        calls: how many there were.
-        seconds: that it took.
-        told: the steps that were told as saved.
+        A dict with the keys
+        status: the exit status, or the negative signal, or 124 if the child hung.
+        calls: number of calls that changed a file.
+        seconds: wall-clock time of the child.
+        told: the steps that were reported as saved.
     """
     reader, writer = os.pipe()
     with warnings.catch_warnings(action="ignore"):  # JAX has no threads before its first array
@@ -74,7 +75,7 @@ def _save_and_leave(directory: Path, steps: list[int], armed: tuple, writer: int
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     status = 1
     try:
-        subject.state(0)  # JAX sets itself up
+        subject.state(0)  # initializes JAX
         if SHIM:
             SHIM.arm(*armed)
         subject.save(directory, *steps, told=lambda step: tell("told", step))
@@ -95,7 +96,7 @@ def _weaken(weak: str) -> None:
 
 
 def _seal_in_sight(seal: Callable, folder: Path, note: Any) -> int:
-    """Seals a folder that already has the name of its step."""
+    """Seals a folder that is already visible under the name of its step."""
     seen = folder.rename(folder.with_name(str(note["step"])))
     size = seal(seen, note)
     seen.rename(folder)

@@ -1,4 +1,4 @@
-"""Kills of the whole command at random moments: with the same command again, the run ends with the same bits."""
+"""Kills of the whole command at random moments; the same command again ends with the same bits."""
 
 import os
 import random
@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def crashes(kills: int = 100, seed: int = 0, scenario: str = "gan") -> Iterator[Tally]:
-    """Kills a scenario's command as often as `kills` says, and compares each run that ends."""
+    """Kills the command of a scenario `kills` times, and compares each finished run with an uninterrupted one."""
     tally, chance = Tally(f"{scenario}: killed at random, the same command again"), random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, tried = Path(folder) / "whole", Path(folder) / "tried"
@@ -43,7 +43,7 @@ def crashes(kills: int = 100, seed: int = 0, scenario: str = "gan") -> Iterator[
 
 
 def _lives(scenario: str, directory: Path, chance: random.Random, seconds: float, most: int) -> list[bool]:
-    """Runs a command to its end, with kills on its way; tells of each whether what was told as saved was there."""
+    """Runs a command to its end, with kills; returns for each kill whether the step reported as saved was there."""
     kept: list[bool] = []
     while len(kept) < most:
         process = _begin(scenario, directory)
@@ -56,14 +56,14 @@ def _lives(scenario: str, directory: Path, chance: random.Random, seconds: float
             continue
         if kept:
             return kept
-        shutil.rmtree(directory)  # it ended before it was killed: that tells nothing
+        shutil.rmtree(directory)  # it ended before the kill, so this is not a trial
     _begin(scenario, directory).wait()
     return kept
 
 
 def _kept(directory: Path) -> bool:
     if not (directory / "config.yaml").is_file():
-        return True  # it had not begun
+        return True  # the run had not begun
     run = open_run(directory)
     try:
         return (run.checkpoints.newest() or 0) >= (run.info.saved or 0)

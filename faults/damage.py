@@ -1,4 +1,4 @@
-"""Damage to the files of a saved step: it is told, and the step before it is used instead."""
+"""Damage to the files of a saved step: it is reported, and the previous step is used instead."""
 
 import random
 import shutil
@@ -16,19 +16,19 @@ STEPS = (2, 4, 6)
 
 
 def flip(path: Path, chance: random.Random) -> None:
-    """Turns one bit over."""
+    """Flips one bit."""
     content = bytearray(path.read_bytes())
     content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
     path.write_bytes(content)
 
 
 def truncate(path: Path, chance: random.Random) -> None:
-    """Cuts the end off."""
+    """Removes the end of the file."""
     path.write_bytes(path.read_bytes()[: chance.randrange(path.stat().st_size)])
 
 
 def zero(path: Path, chance: random.Random) -> None:
-    """Keeps the size and nothing else, as some file systems do after a power cut."""
+    """Replaces all bytes by zeros, as some file systems do after a power cut."""
     path.write_bytes(bytes(path.stat().st_size))
 
 
@@ -38,12 +38,12 @@ def append(path: Path, chance: random.Random) -> None:
 
 
 def delete(path: Path, chance: random.Random) -> None:
-    """Takes the file away."""
+    """Deletes the file."""
     path.unlink()
 
 
 def intrude(path: Path, chance: random.Random) -> None:
-    """Puts another file beside it."""
+    """Adds another file next to it."""
     path.with_name(f"{path.name}-{chance.randrange(100)}").write_bytes(path.read_bytes())
 
 
@@ -51,12 +51,12 @@ DAMAGES: tuple[Callable[[Path, random.Random], None], ...] = (flip, truncate, ze
 
 
 def damage(trials: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
-    """Damages every file of the newest step, its seal too, in every way.
+    """Damages every file of the newest step, including its seal, in every way.
 
     Args:
-        trials: of each.
-        seed: of where.
-        weak: "seal" does without looking at the seals.
+        trials: number for each file and way.
+        seed: of the positions of the damage.
+        weak: "seal" disables the check of the seals; "" disables nothing.
     """
     look = seals.note if weak == "seal" else seals.verify
     with mock.patch.object(seals, "verify", look), tempfile.TemporaryDirectory() as folder:
@@ -77,7 +77,7 @@ def damage(trials: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
 
 
 def all_damaged(trials: int = 10, seed: int = 0) -> Iterator[Tally]:
-    """Damages a file of each step: all is refused, and nothing deleted or begun anew."""
+    """Damages a file of every step: loading fails, and nothing is deleted or started fresh."""
     tally, chance = Tally("a file of every step"), random.Random(seed)
     for trial in range(trials):
         with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +98,7 @@ def _outcome(place: Path) -> str:
         step, told = subject.load(place)
     except Unreadable:
         return "lost"
-    except Exception:  # whatever Orbax makes of damage that no seal has told
+    except Exception:  # any error by which Orbax fails on damage that the seal has not detected
         return "silent"
     fell_back = step == STEPS[-2] and len(told) == 1 and f"/{STEPS[-1]}: " in told[0]
     return "survived" if fell_back else "silent"

@@ -1,4 +1,4 @@
-"""Numbers that are not finite, in each place where a run has some: it ends, says where, and keeps what was finite."""
+"""Values that are not finite, in each part of a run: it ends, reports where, and keeps its finite checkpoints."""
 
 import contextlib
 import dataclasses
@@ -24,18 +24,18 @@ from runner.storage.checkpoints import Checkpoints
 
 LAST, LOG, EVALUATE = 6, 2, 4  # steps of a run, of a log interval, between evaluations
 ROWS = 2  # of a batch
-PLACES = {  # what may be told to be not finite
+PLACES = {  # the names, of which the error must contain one
     "data": ("loss",),
     "loss": ("loss",),
     "gradient": ("weights", "opt_state", "loss"),
     "parameter": ("average",),
     "optimizer state": ("weights", "opt_state", "loss"),
 }
-OPTIMIZER = optax.rmsprop(0.01)  # an infinite second moment makes its updates 0, and so keeps the loss finite
+OPTIMIZER = optax.rmsprop(0.01)  # an infinite second moment makes updates 0, so the loss stays finite
 
 
 class State(NamedTuple):
-    """Weights in training and, as a parameter that no loss reads, their average."""
+    """Weights and, as a parameter that no loss depends on, their average."""
 
     made: Any
     weights: Any
@@ -45,23 +45,24 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Poisoned:
-    """Fits a plane; at one step a number in one place stops being finite.
+    """Fits a plane; at one step a value in one part of the run stops being finite.
 
     Attributes:
         first: the step.
-        poison: what is added there to loss, gradient, parameter and optimizer state `[4]`: all trials share a compile.
+        poison: values `[4]` that are added at this step to loss, gradient, parameter and optimizer state; an array, so
+            that all trials share one program.
     """
 
     first: float
     poison: Any
 
     def init(self, key: Key, spec: Spec) -> State:
-        """Begins with zeros."""
+        """Returns a state of zeros."""
         weights = jnp.zeros(spec.shape("x"))
         return State(jnp.zeros((), jnp.int32), weights, OPTIMIZER.init(weights), jnp.zeros_like(weights))
 
     def step(self, key: Key, state: State, batch: Batch) -> tuple[State, Metrics]:
-        """Makes a step of the optimizer."""
+        """Makes one step of the optimizer, and adds `poison` if it is the step `first`."""
         made = state.made + 1
         in_loss, in_gradient, in_parameter, in_optimizer = jnp.where(made == self.first, self.poison, 0.0)
         loss, gradient = jax.value_and_grad(_loss)(state.weights, batch)
@@ -72,29 +73,29 @@ class Poisoned:
         return State(made, weights, opt_state, average), {"loss": loss + in_loss}
 
     def evaluate(self, key: Key, state: State, batch: Batch) -> Metrics:
-        """Judges nothing, see `Blind`."""
+        """Returns no metrics; see `Blind`."""
         return {}
 
 
 class Blind:
-    """An evaluator that finds every state as good as the first, which it therefore asks to be saved."""
+    """An evaluator with the same value for every state, so that the first evaluation is the best and is saved."""
 
     def names(self, *_: Any) -> tuple[str, ...]:
-        """Names its only metric."""
+        """Returns the name of its only metric."""
         return ("distance",)
 
     def __call__(self, *_: Any) -> tuple[Metrics, dict]:
-        """Gives it."""
+        """Returns the metric, and no figures."""
         return {"distance": 0.0}, {}
 
 
 def numbers(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
-    """Poisons runs in each place, with each kind of number, at several steps.
+    """Adds each kind of value that is not finite to each part of a run, at several steps.
 
     Args:
-        every: of so many trials one is made.
-        seed: of the data; it also moves the first trial.
-        weak: "finite" does without the check of the state.
+        every: one in `every` trials is run.
+        seed: of the data; it also shifts the first trial.
+        weak: "finite" disables the check of the state; "" disables nothing.
     """
     bad, steps = (np.nan, np.inf, -np.inf), (1, LOG, EVALUATE, LAST - 1, LAST)
     for place in PLACES:
@@ -130,7 +131,7 @@ def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, see
 
 
 def _told(how: Any, scenario: Any, data: Any, folder: Path, seed: int, weak: str) -> NotFinite | None:
-    off = [mock.patch.object(module, "sync") for module in (checkpoints, seals)]  # nobody cuts the power here
+    off = [mock.patch.object(module, "sync") for module in (checkpoints, seals)]  # no power cuts here
     off += [mock.patch.object(compiled, "refuse_not_finite")] if weak == "finite" else []
     with contextlib.ExitStack() as stack:
         for each in off:
@@ -147,7 +148,7 @@ def _poisoned(place: str, bad: float, first: int, seed: int) -> tuple[Poisoned, 
     x = np.random.default_rng(seed).normal(size=(LAST * ROWS, 3)).astype(np.float32)
     train = Arrays({"x": x, "y": x.sum(1)}, ROWS, shuffle=False)
     poison = [0.0 if place != name else bad for name in ("loss", "gradient", "parameter", "optimizer state")]
-    if place == "data":  # which are refused where they are read: so it happens to them afterwards
+    if place == "data":  # set after reading, because reading data checks that it is finite
         train.arrays["x"] = train.arrays["x"].at[ROWS * first - 1, 0].set(bad)
     return Poisoned(float(first), np.array(poison, np.float32)), Dataset(train, train, train)
 

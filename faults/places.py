@@ -1,4 +1,4 @@
-"""Going on with a run on other devices, processors or versions: it is told; on equal ones the bits are equal."""
+"""Runs resumed on other devices, processors or versions: this is reported, and on equal ones bits are equal."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ from faults.tally import Tally
 from runner import open_run
 from runner.storage.run_directory import Directory
 
-LANES = 4  # processes at a time
+LANES = 4  # processes that run in parallel
 WORDS = ["dataset=iris", "net.hidden_sizes=[8]", "dataset.batch_size=8", "figures=false"]
 ALL = "loop.devices=all"
 CODE = """
@@ -35,7 +35,7 @@ for words in commands:
 
 
 class Place(NamedTuple):
-    """Where a run lives: with so many devices, and processors by the variable NPROC, or that the system lends."""
+    """The devices of a process, and its processors: by the variable NPROC, or cores by the system."""
 
     devices: int
     variable: str = "4"
@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
     @property
     def processors(self) -> int:
-        """Those that count."""
+        """The number that XLA uses."""
         return int(self.variable or self.cores)
 
 
@@ -52,11 +52,11 @@ PLACES += (Place(1, "", 1),) if hasattr(os, "sched_setaffinity") else ()
 
 
 def places(known: Sequence[Place] = PLACES, weak: str = "") -> Iterator[Tally]:
-    """Begins a run at each place, goes on with it at each, and compares it with the whole run of where it began.
+    """Begins a run at each place, resumes it at each, and compares it with the uninterrupted run where it began.
 
     Args:
         known: the places.
-        weak: the protection to do without: "fingerprint" or "".
+        weak: the protection to disable: "fingerprint", or "" for none.
     """
     tally, numbers = Tally("going on with other devices, processors or versions"), range(len(known))
     pairs = list(itertools.product(numbers, repeat=2))
@@ -80,7 +80,7 @@ def places(known: Sequence[Place] = PLACES, weak: str = "") -> Iterator[Tally]:
 
 
 def _begin(folder: Path, number: int, place: Place) -> None:
-    """Makes a whole run, and one that ends earlier."""
+    """Trains an uninterrupted run, and one that ends earlier."""
     runs = [(8, f"whole-{number}"), (4, f"begun-{number}")]
     _command(
         place, [[*WORDS, ALL, f"steps={steps}", f"hydra.run.dir={folder / name}"] for steps, name in runs]
@@ -88,7 +88,7 @@ def _begin(folder: Path, number: int, place: Place) -> None:
 
 
 def _other_version(folder: Path) -> tuple[Path, list[str]]:
-    """Makes of the first run one that another jaxlib began, and gives what is to be told of it."""
+    """Copies the first run as one that another jaxlib began; returns it and the expected warnings."""
     older = Directory(shutil.copytree(folder / "begun-0", folder / "versions"))
     versions = older.info.versions
     older.update_info(versions=versions | {"jaxlib": "0.0.0"})
@@ -122,7 +122,7 @@ def _told(begun: Place, now: Place) -> list[str]:
 
 
 def _outcome(resumed: Path, whole: Path, changes: list[str]) -> str:
-    """Judges a run that went on, by what it tells of itself, its log and its bits."""
+    """Returns the outcome of a resumed run, from its run info, its log and its bits."""
     one, two = open_run(whole), open_run(resumed)
     if two.info.status != "finished" or two.checkpoints.newest() != 8:
         return "lost"

@@ -1,7 +1,7 @@
-"""Power cuts, and a disk without room, on file systems of our own; they need root and Linux.
+"""Power cuts and a full disk, on file systems that are mounted for this; they need root and Linux.
 
 A cut is a copy of the disk's image at a random moment, with the writer stopped: what the file system has not yet
-written to its device is gone. The device's own cache is taken to keep its word.
+written to its device is lost. The device's own cache is assumed to write what it has reported as written.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ CAN_MOUNT = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("mkfs
 
 
 def cuts(trials: int = 50, seed: int = 0, weak: str = "") -> Iterator[Tally]:
-    """Cuts the power at random moments of two saves: each step told as saved before is there afterwards.
+    """Cuts the power at random moments of two saves: each step that was reported as saved is there afterwards.
 
     Args:
-        trials: how many cuts.
+        trials: number of cuts.
         seed: of the moments.
-        weak: the protection to do without, see `faults.child.strike`.
+        weak: the protection to disable, as in `faults.child.strike`.
     """
     tally, chance = Tally("power cut, ext4"), random.Random(seed)
     with server() as (children, folder):
@@ -52,7 +52,7 @@ def cuts(trials: int = 50, seed: int = 0, weak: str = "") -> Iterator[Tally]:
 
 
 def full(trials: int = 20, seed: int = 0) -> Iterator[Tally]:
-    """Fills the disk: what fails is told, older steps stay whole, and with room again saving goes on."""
+    """Fills the disk: the failure is reported, older steps stay complete, and saving works once there is space."""
     tally, chance = Tally("disk full, tmpfs"), random.Random(seed)
     for trial in range(trials):
         with (

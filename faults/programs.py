@@ -1,4 +1,4 @@
-"""What is tried, by name: each fault, and each protection that is done without."""
+"""The programs by name: one for each fault, and one for each protection that is disabled."""
 
 import functools
 import logging
@@ -26,7 +26,7 @@ Program = Callable[[], Iterator[Tally]]
 
 
 def programs(quick: bool, seed: int) -> dict[str, Program]:
-    """Gives each program by its name, the longest first; those that this machine cannot do are left out."""
+    """Returns programs by name, the longest first, without those that this machine cannot run."""
     few = lambda whole, short: short if quick else whole
     part = functools.partial
     known = {name: part(crashes.crashes, few(100, 1), seed, name) for name in crashes.COMMANDS}
@@ -53,7 +53,7 @@ def programs(quick: bool, seed: int) -> dict[str, Program]:
 
 
 def weakened(seed: int) -> dict[str, Program]:
-    """Gives, by the name of each protection, a program that does without it."""
+    """Returns, by the name of each protection, a program that disables it."""
     part = functools.partial
     known = {
         "sealing before a step is in sight": part(calls.killed, 6, seed, weak="seal", last=80),
@@ -71,8 +71,8 @@ def weakened(seed: int) -> dict[str, Program]:
 
 
 def run(program: Program) -> list[Tally]:
-    """Runs one program, in silence."""
-    logging.getLogger("runner").addHandler(logging.NullHandler())  # failing is what it is here for
+    """Runs one program without any output."""
+    logging.getLogger("runner").addHandler(logging.NullHandler())  # failures are expected here
     logging.getLogger("runner").propagate = False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where Orbax complains of what was done to it
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where Orbax reports the errors
     return list(program())

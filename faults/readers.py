@@ -1,4 +1,4 @@
-"""Readers of a run that is being written: none gets anything torn, none fails for it, and none disturbs it."""
+"""Readers of a run that is being written: none reads partial data, none fails, and none affects the run."""
 
 import contextlib
 import functools
@@ -34,11 +34,11 @@ _context = multiprocessing.get_context("spawn")
 
 
 def readers(saves: int = 50, seed: int = 0) -> Iterator[Tally]:
-    """Reads a run, in as many threads as there are ways to, while a process saves so many of its steps.
+    """Reads a run while a process saves its steps, with a thread for each way to read it.
 
     Args:
-        saves: how many; all but the latest two and the best are deleted meanwhile.
-        seed: of the values that tell which step is the best.
+        saves: number of steps; all but the latest two and the best are deleted meanwhile.
+        seed: of the values that determine which step is the best.
     """
     tally, reads = Tally("read while it was written"), []
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def readers(saves: int = 50, seed: int = 0) -> Iterator[Tally]:
             reads += [_read(read, path, "afterwards") for read in READERS]
         for outcome, what in reads:
             tally.count(outcome, what)
-        for warning in warned:  # of a damage that there is not
+        for warning in warned:  # of damage, although there is none
             tally.count("lost", warning)
         whole = writer.exitcode == 0 and Checkpoints(path / "checkpoints").newest() == saves + 1
         tally.count("survived" if whole else "lost", f"the writer ended with {writer.exitcode}")
@@ -87,7 +87,7 @@ def _write(path: Path, saves: int, seed: int, begun: Any) -> None:
 
 
 def _filled(template: Any, step: int) -> Any:
-    """Gives a state that tells in each number of which step it is."""
+    """Returns a state in which every number is the step."""
     return jax.tree.map(lambda leaf: jax.numpy.full(leaf.shape, step, leaf.dtype), template)
 
 
@@ -103,7 +103,7 @@ def _read(read: Callable[[Path], None], path: Path, when: str) -> tuple[str, str
         read(path)
     except subject.Silent as error:
         return "silent", f"{read.__name__}, {when}: {error}"
-    except Exception as error:  # no reader may fail for what the writer does
+    except Exception as error:  # no reader may fail because of the writer
         return "lost", f"{read.__name__}, {when}: {type(error).__name__}: {error}"
     return "survived", ""
 
@@ -118,7 +118,7 @@ def _restored(path: Path) -> None:
 
 def _oldest(path: Path) -> None:
     checkpoints = Checkpoints(path / "checkpoints")
-    with contextlib.suppress(Misfit):  # it was deleted, which is told
+    with contextlib.suppress(Misfit):  # the step was deleted, which is reported
         _refuse_torn(checkpoints.restore(_template(path), checkpoints.steps[0]))
 
 
@@ -161,7 +161,7 @@ def _refuse_torn(found: tuple[int, Any, dict] | None) -> None:
     _refuse(found is None)
     assert found is not None
     step, state, extra = found
-    if step > 1:  # that of the run itself
+    if step > 1:  # step 1 is that of the training
         _refuse(
             extra != {"step": step}
             or not all((np.asarray(leaf) == step).all() for leaf in jax.tree.leaves(state))

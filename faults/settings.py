@@ -1,4 +1,4 @@
-"""Going on with a run that is not the same: each setting changed in turn, and the data."""
+"""Runs that are resumed with other settings, each changed in turn, or with other data."""
 
 import contextlib
 import copy
@@ -25,7 +25,7 @@ COMMANDS = {
     "ppo": ["scenario=ppo", "ensemble=2"],
     "language_model": ["scenario=language_model", "watch=[net]"],
 }
-FREE = {  # and what an optimizer without a schedule does not read
+FREE = {  # also free: the horizon of an optimizer without a schedule
     *["steps", "figures", "allow", "traceback", "loop.steps", "loop.log_every", "loop.evaluate_every"],
     *["loop.save_every", "loop.patience"],
 }
@@ -36,12 +36,12 @@ LIVES = ["steps=2"], ["steps=4"], ["steps=4", "allow=[data]"]
 
 
 def settings(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
-    """Changes each so many-th setting of a run of each scenario, and asks to go on with it.
+    """Changes one in `every` settings of a run of each scenario, and checks whether it may be resumed.
 
     Args:
-        every: settings from one trial to the next.
-        seed: draws the new values.
-        weak: the protection to do without: "fingerprint" or "".
+        every: number of settings from one trial to the next.
+        seed: of the new values.
+        weak: the protection to disable: "fingerprint", or "" for none.
     """
     frozen, chance = Tally("a setting that shapes the run is changed"), random.Random(seed)
     allowed, free = Tally("such a setting is changed, and allowed"), Tally("a free setting is changed")
@@ -62,12 +62,12 @@ def settings(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
 
 
 def data(bits: int = 10, seed: int = 0, weak: str = "") -> Iterator[Tally]:
-    """Changes the data of a run, as a table and as arrays, and goes on with it.
+    """Changes the data of a run, as a table and as arrays, and resumes it.
 
     Args:
-        bits: single ones that are flipped, in as many trials.
-        seed: draws them, and the rows.
-        weak: as of `settings`.
+        bits: number of trials in each of which a single bit is flipped.
+        seed: of these bits, and of the rows.
+        weak: as in `settings`.
     """
     tally, chance = Tally("data is changed: a bit, a label, a name, order, length"), random.Random(seed)
     for kind, write in (("csv", _write_table), ("npz", _write_arrays)):
@@ -96,7 +96,7 @@ def _without(weak: str) -> contextlib.AbstractContextManager:
 
 
 def _other(value: Any, chance: random.Random) -> Any:
-    """Gives another value of the same type."""
+    """Returns another value of the same type."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -140,7 +140,7 @@ def _when_allowed(run: Directory, config: Mapping, changed: dict, key: str, told
 
 def _changes(x: np.ndarray, y: np.ndarray, bits: int, chance: random.Random) -> Iterator[tuple[str, tuple]]:
     for _ in range(bits):
-        place, bit = chance.randrange(x.size), chance.randrange(23)  # of the mantissa: it stays finite
+        place, bit = chance.randrange(x.size), chance.randrange(23)  # of the mantissa: x stays finite
         flipped = x.copy()
         flipped.view(np.uint32).reshape(-1)[place] ^= np.uint32(1 << bit)
         yield f"{bit=} of {place=}", (flipped, y)
@@ -157,7 +157,7 @@ def _changes(x: np.ndarray, y: np.ndarray, bits: int, chance: random.Random) -> 
 
 
 def _write_table(folder: Path, x: np.ndarray, y: np.ndarray) -> None:
-    """Writes rows that tell all bits of `x`; if it has another shape, the classes have other names."""
+    """Writes rows with all bits of `x`; if it has another shape, the classes have other names."""
     names = "abc" if x.ndim == 2 else "abd"
     rows = zip(x.reshape(len(x), -1), y, strict=True)
     lines = [",".join([*(f"{number:.9g}" for number in row), names[label]]) for row, label in rows]

@@ -1,4 +1,4 @@
-/* Counts the calls by which a process changes files below FAULTS_ROOT, and acts at the one asked for. */
+/* Counts the calls by which a process changes files below FAULTS_ROOT, and at the armed one kills it or fails. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static atomic_int count, at, fault, sticky; /* fault: 0 is a kill, else the errno that the call gets */
+static atomic_int count, at, fault, sticky; /* fault: 0 means a kill, else the errno of the failing call */
 
 void arm(int number, int what, int stays) { count = 0; fault = what; sticky = stays; at = number ? number : INT_MAX; }
 int counted(void) { return count; }
@@ -27,7 +27,7 @@ static int below(const char *path) {
 static int below_at(int folder, const char *path) {
     char link[64], found[PATH_MAX];
     if (path && path[0] == '/') return below(path);
-    if (folder == AT_FDCWD) return 0; /* all that is tried here uses absolute paths */
+    if (folder == AT_FDCWD) return 0; /* all tested programs use absolute paths */
     snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
     ssize_t size = readlink(link, found, sizeof found - 1);
     if (size < 0) return 0;

@@ -1,4 +1,4 @@
-"""Starts on one run directory: of those at once one writes, and after its death, in whatever way, the next one can."""
+"""Processes on one run directory: only one writes, and after it ends in any way the next one can start."""
 
 import multiprocessing
 import os
@@ -20,20 +20,20 @@ from runner.storage import lock
 from runner.storage.lock import Lock
 
 PATIENCE = 60  # seconds after which a process hangs
-WIDTHS = 2, 8  # processes at once
-MOST = 0.4  # seconds to a kill, some saves long
+WIDTHS = 2, 8  # processes that start at the same time
+MOST = 0.4  # largest number of seconds until a kill; a few saves fit into it
 _context = multiprocessing.get_context("forkserver")
 
 
 def starts(trials: int = 20, seed: int = 0, weak: str = "") -> Iterator[Tally]:
-    """Starts processes on one run directory, again and again, and kills them.
+    """Repeatedly starts processes on one run directory, and kills them.
 
     Args:
-        trials: of each.
-        seed: draws the moments of the kills.
-        weak: "lock" does without the lock.
+        trials: number of each kind.
+        seed: of the moments of the kills.
+        weak: "lock" disables the lock; "" disables nothing.
     """
-    _context.set_forkserver_preload(["faults.starts", "orbax.checkpoint"])  # so that no process has to
+    _context.set_forkserver_preload(["faults.starts", "orbax.checkpoint"])  # once for all processes
     with tempfile.TemporaryDirectory() as folder:
         tally = Tally("started at once on one run directory")
         for trial in range(1, trials + 1):
@@ -56,7 +56,7 @@ def _raced(folder: Path, width: int, step: int, weak: str) -> str:
     said = dict(told.get(timeout=PATIENCE) for _ in started)
     winners = [process for process, busy in said.items() if busy is None]
     for process in started:
-        if len(winners) > 1:  # what such writers do to each other may last
+        if len(winners) > 1:  # several writers may wait for each other without end
             process.kill()
         process.join()
     if len(winners) > 1:

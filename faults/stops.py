@@ -1,4 +1,4 @@
-"""Signals in every phase of a command: it stops as promised, and the same command then ends with the same bits."""
+"""Signals in every phase of a command: it saves and stops, and the same command then ends with the same bits."""
 
 import itertools
 import json
@@ -18,20 +18,20 @@ from typing import Any, NamedTuple
 
 from faults.tally import Tally
 
-LANES = 4  # commands at a time
-PATIENCE = 120.0  # seconds after which a command hangs, which is raised
+LANES = 4  # commands that run in parallel
+PATIENCE = 120.0  # seconds after which a command hangs, and an error is raised
 WORDS = [
     *["dataset=iris", "net.hidden_sizes=[8]", "dataset.batch_size=8", "figures=false", "steps=400"],
     *["loop.log_every=7", "loop.save_every=50", "loop.evaluate_every=100"],
 ]
-# The last time in a phase at which a signal surely comes before the end of the run.
+# How often each phase begins for certain before the end of the run: the latest turn at which a signal is sent.
 PHASES = {"importing": 1, "compiling": 1, "training": 9, "saving": 6, "evaluating": 3}
 KINDS = ("SIGTERM", "SIGINT", "SIGINT, which the parent ignored")
 IGNORING = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 
 
 class Trial(NamedTuple):
-    """What is sent, how often, and when: at which time that the phase begins."""
+    """Which signal is sent, how often, and when: at the `turn`-th time that the phase begins."""
 
     phase: str
     kind: str
@@ -40,16 +40,16 @@ class Trial(NamedTuple):
 
     @property
     def number(self) -> int:
-        """The signal's."""
+        """The number of the signal."""
         return signal.Signals[self.kind.partition(",")[0]]
 
 
 class Wrong(Exception):
-    """How a trial went, "lost" or "silent", and why."""
+    """The outcome of a failed trial, "lost" or "silent", and the reason."""
 
 
 def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
-    """Sends each kind of signal once, twice and three times in each phase; `every` takes each so many of these."""
+    """Sends each kind of signal one, two and three times in each phase; one in `every` of these trials is run."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(LANES) as lanes:
         whole = Path(folder) / "whole"
@@ -77,7 +77,7 @@ def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
 
 
 def _try(trial: Trial, whole: Path, tried: Path) -> tuple[str, str, float]:
-    """Gives the outcome, why, and the seconds from the first signal to the end."""
+    """Returns the outcome, the reason, and the seconds from the first signal to the end."""
     code, complaint = run(tried, trial)
     ended, seconds = time.monotonic(), 0.0
     try:
@@ -94,7 +94,7 @@ def _try(trial: Trial, whole: Path, tried: Path) -> tuple[str, str, float]:
 
 
 def run(directory: Path, trial: Trial | None = None) -> tuple[int, str]:
-    """Runs the command, with a trial that is to strike it, and gives its exit code and what it complains of."""
+    """Runs the command, with the signals of a trial, and returns its exit code and its standard error."""
     struck = json.dumps([trial and tuple(trial), str(_struck(directory))])
     words = [sys.executable, "-m", "faults.stops", struck, *WORDS, f"hydra.run.dir={directory}"]
     ended = subprocess.run(
@@ -134,7 +134,7 @@ def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
     from runner.storage import seals
 
     if trial.count > 1 and not (directory / "config.yaml").is_file():
-        return  # it had not begun
+        return  # the run had not begun
     opened = open_run(directory)
     saved = opened.info.saved
     try:
@@ -169,7 +169,7 @@ def _judge_bits(whole: Path, tried: Path) -> None:
 
 
 def _strike(trial: Trial, struck: Path) -> None:
-    """Sends the signals to this process, those after the first once that has been taken note of."""
+    """Sends the signals to this process, those after the first as soon as the first has been received."""
     from runner.process import signals
 
     struck.write_text(str(time.monotonic()))
@@ -180,7 +180,7 @@ def _strike(trial: Trial, struck: Path) -> None:
 
 
 def _arm(trial: Trial, struck: Path) -> None:
-    """Has the signals sent when the trial's phase begins, at the trial's turn."""
+    """Installs hooks that send the signals when the phase of the trial begins for the `turn`-th time."""
     turns = itertools.count(1)
 
     def strike() -> None:
@@ -211,7 +211,7 @@ def _arm(trial: Trial, struck: Path) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds nothing, and tells when JAX is looked for."""
+    """A finder of modules that finds none, and calls a function when JAX is imported."""
 
     def __init__(self, looked_for: Callable[[], None]):
         self._looked_for = looked_for
@@ -224,7 +224,7 @@ class _Finder(MetaPathFinder):
 def _main(asked: str, *words: str) -> None:
     from runner.process.compile_cache import keep_compiled_programs
 
-    keep_compiled_programs()  # before the phases are hooked, for that imports JAX
+    keep_compiled_programs()  # before the hooks are installed, which imports JAX
     trial, struck = json.loads(asked)
     if trial is not None:
         _arm(Trial(*trial), Path(struck))

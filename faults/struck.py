@@ -1,4 +1,4 @@
-"""Processes that save checkpoints and are struck while they do."""
+"""Processes that are struck while they save checkpoints."""
 
 import contextlib
 import json
@@ -14,15 +14,15 @@ from typing import Any
 from faults import subject
 from runner.storage.checkpoints import Checkpoints
 
-BEFORE, DURING, AFTER = (2, 4), (6, 8), 10  # 2 is the best, so that 8 deletes 4
+BEFORE, DURING, AFTER = (2, 4), (6, 8), 10  # 2 is the best, so saving 8 deletes 4
 HAS_SHIM = sys.platform == "linux" and shutil.which("cc") is not None
 
 
 class Server:
-    """Children that are struck, one after the other.
+    """A server of children that are struck, one after the other.
 
     Args:
-        folder: where the shim is compiled; what they save must be below it.
+        folder: where the shim is compiled; the children must save below it.
     """
 
     def __init__(self, folder: Path):
@@ -41,7 +41,7 @@ class Server:
         )
 
     def strike(self, place: Path, **how: Any) -> dict[str, Any]:
-        """Lets a child save `DURING`; arguments and what is given are those of `faults.child.strike`."""
+        """Strikes a child that saves `DURING`; arguments and result are those of `faults.child.strike`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = {"directory": str(place), "steps": DURING, **how}
@@ -49,13 +49,13 @@ class Server:
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
-        """Ends the server."""
+        """Ends the process of the server."""
         self._process.communicate()
 
 
 @contextlib.contextmanager
 def server() -> Iterator[tuple[Server, Path]]:
-    """Opens a server in a folder of its own, and gives both."""
+    """Opens a server in a temporary folder, and yields both."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         with contextlib.closing(Server(folder)) as opened:
@@ -63,7 +63,7 @@ def server() -> Iterator[tuple[Server, Path]]:
 
 
 def found(place: Path, told: list[int]) -> str:
-    """Judges what a struck process has left, and whether a new one can go on from it."""
+    """Returns the outcome of a struck process: what it has left on disk, and whether a new one can continue."""
     try:
         for step in Checkpoints(place).steps:
             Checkpoints(place).restore(subject.state(0), step)
@@ -75,6 +75,6 @@ def found(place: Path, told: list[int]) -> str:
             return "lost"
     except subject.Silent:
         return "silent"
-    except Exception:  # whatever it was, a step could not be read, or saving could not go on
+    except Exception:  # whatever the error, a step could not be read, or saving did not continue
         return "lost"
     return "survived"

@@ -1,4 +1,4 @@
-"""What the faults are tried on: a small state that tells, bit by bit, which step it is of."""
+"""The state on which faults are tested: small, and all of its bits are determined by the step."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from runner.storage.checkpoints import Checkpoints
 
 
 def state(step: int) -> dict[str, Any]:
-    """Gives the state of a step: a matrix, a bias and a key."""
+    """Returns the state of a step: a matrix, a bias and a key."""
     random = np.random.default_rng(step)
     matrix, bias = random.normal(size=(32, 16)).astype(np.float32), random.normal(size=16).astype(np.float32)
     return {
@@ -22,7 +22,7 @@ def state(step: int) -> dict[str, Any]:
 
 
 def extra(step: int) -> dict[str, Any]:
-    """Gives what else is saved at a step."""
+    """Returns what else is saved at a step."""
     return {"rows": [[step, 0.1 * step]]}
 
 
@@ -34,14 +34,14 @@ def save(directory: Path, *steps: int, told: Any = None) -> None:
 
 
 def load(directory: Path) -> tuple[int | None, list[str]]:
-    """Restores the newest step that is whole, in a reader of its own, and compares all bits.
+    """Restores the newest complete step with a new reader, and compares all bits.
 
     Returns:
-        The step, or None where there is none; and the warnings.
+        The step, or None if there is none, and the warnings.
 
     Raises:
-        Silent: what was restored is not what was saved, and nobody said so.
-        Unreadable: steps are there and none is whole.
+        Silent: what was restored differs from what was saved, and no error was raised.
+        Unreadable: there are steps, and none is complete.
     """
     with warnings() as told:
         found = Checkpoints(directory).restore(jax.eval_shape(lambda: state(0)))
@@ -56,12 +56,12 @@ def load(directory: Path) -> tuple[int | None, list[str]]:
 
 
 class Silent(Exception):
-    """Damage that was loaded and not told."""
+    """Damage that was loaded without an error."""
 
 
 @contextlib.contextmanager
 def warnings():
-    """Collects what `runner` warns of."""
+    """Collects the warnings of `runner`."""
     told: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: told.append(record.getMessage())

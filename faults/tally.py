@@ -1,17 +1,18 @@
-"""How trials went."""
+"""Counts of the outcomes of trials."""
 
 import dataclasses
 
 
 @dataclasses.dataclass
 class Tally:
-    """Counts the trials of one fault.
+    """The outcomes of the trials of one fault.
 
     Attributes:
-        survived: trials that ended as promised.
-        lost: trials after which a step told as saved was gone.
-        silent: trials in which something wrong was used, or skipped, without a word.
-        failures: the first of those that were lost or silent, to be replayed.
+        fault: its name.
+        survived: number of trials that ended as guaranteed.
+        lost: number of trials after which a step that was reported as saved was missing.
+        silent: number of trials in which something wrong was used, or skipped, without a message.
+        failures: descriptions of the first trials that were lost or silent, with which they can be replayed.
     """
 
     fault: str
@@ -22,20 +23,20 @@ class Tally:
 
     @property
     def trials(self) -> int:
-        """All of them."""
+        """The number of trials."""
         return self.survived + self.lost + self.silent
 
     def __add__(self, other: "Tally") -> "Tally":
-        """Counts the trials of both as those of this one's fault."""
+        """Returns the sums of both, under the name of this one's fault."""
         sums = (self.survived + other.survived, self.lost + other.lost, self.silent + other.silent)
         return Tally(self.fault, *sums, self.failures + other.failures)
 
     def count(self, outcome: str, what: str) -> None:
-        """Counts a trial as "survived", "lost" or "silent"."""
+        """Counts a trial as "survived", "lost" or "silent", and keeps its description if it failed."""
         setattr(self, outcome, getattr(self, outcome) + 1)
         if outcome != "survived" and len(self.failures) < 10:
             self.failures.append(f"{outcome}: {what}")
 
     def row(self) -> str:
-        """Gives a row of a Markdown table."""
+        """Returns a row of a Markdown table."""
         return f"| {self.fault} | {self.trials} | {self.survived} | {self.lost} | {self.silent} |"

@@ -1,4 +1,4 @@
-"""Sweeps of threads that save at the same time in one process: none hangs, none mixes up another's state."""
+"""Threads that save at the same time in one process: none hangs, and none saves the state of another."""
 
 import contextlib
 import tempfile
@@ -13,7 +13,7 @@ PATIENCE = 60.0  # seconds after which a sweep hangs
 
 
 def threads(sweeps: int = 100, seed: int = 0, width: int = 4) -> Iterator[Tally]:
-    """Runs sweeps of `width` threads, each with three saves of a run of its own."""
+    """Runs sweeps of `width` threads, each of which saves three steps of its own run."""
     tally = Tally("threads of one process save at once")
     for sweep in range(seed, seed + sweeps):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

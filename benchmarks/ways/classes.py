@@ -16,10 +16,10 @@ NETS = {
 
 
 class Clock:
-    """A writer that tells the job of each record."""
+    """A writer that passes each record to the job."""
 
     def write(self, step, metrics, figures):
-        """Takes a record, which is empty where none is due."""
+        """Passes the first metric to the job; metrics are empty if none are due."""
         for value in list(metrics.values())[:1]:
             job.tick(step, value)
 

@@ -1,4 +1,4 @@
-"""All that the ways share: the job that they are given, its data and the clock."""
+"""What the ways share: the job, its data and the clock."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ BATCH = {"W1": 64, "W2": 256, "W3": 128, "W4": 64}
 
 
 def batches(work: str, size: int, path: str) -> Iterator[tuple[np.ndarray, ...]]:
-    """Gives batches without end: points `[B, 2]` of a ring in W2, else x `[B, ...]` and labels `[B]`."""
+    """Yields batches without end: points `[B, 2]` of a ring in W2, else x `[B, ...]` and labels `[B]`."""
     rng = np.random.default_rng(0)
     if work == "W2":
         while True:
@@ -41,25 +41,25 @@ def ring(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 class Job:
-    """What the harness asks for on the command line, and the times that are told to it."""
+    """The work that the command line specifies, and the times that are reported back."""
 
     def __init__(self):
         self.work, steps, self.path, self._out = sys.argv[1:]
         self.steps, self.batch, self._notes = int(steps), BATCH[self.work], []
 
     def chunk(self, steps: int) -> int:
-        """Gives how many steps to make at once: a divisor of `steps`, of few where a step takes long."""
+        """Returns the number of steps per call: a divisor of `steps`, a small one if steps are slow."""
         most = 5 if self.work in ("W3", "W4") else 64
         return max(size for size in range(1, most + 1) if steps % size == 0)
 
     def tick(self, step: int, loss) -> None:
-        """Notes the time after the first step, in the middle and at the end; only then is the loss waited for."""
+        """Records the time after the first step, in the middle and at the end; waits for the loss only then."""
         last = self._notes[-1][0] if self._notes else -1
         if last < 0 or last < self.steps // 2 <= step or step == self.steps:
             float(loss)
             self._notes.append((step, time.time()))
 
     def finish(self, parameters: int) -> None:
-        """Writes the times and the count of parameters."""
+        """Writes the times and the number of parameters."""
         with open(self._out, "w") as file:
             json.dump({"notes": self._notes, "parameters": int(parameters)}, file)

@@ -40,7 +40,7 @@ NETS = {
 
 
 def classifier(net):
-    """Gives `init(key, x)` and `update(carry, (x, y))` of a classifier."""
+    """Returns `init(key, x)` and `update(carry, (x, y))` of a classifier."""
     adam = optax.adam(1e-3)
 
     def init(key, x):
@@ -64,7 +64,7 @@ def classifier(net):
 
 
 def gan():
-    """Gives `init(key, x)` and `update(carry, (x,))` of a GAN, whose carry holds a key."""
+    """Returns `init(key, x)` and `update(carry, (x,))` of a GAN, whose carry contains a key."""
     adam = optax.adam(1e-3, b1=0.5)
     make, judge = (hk.without_apply_rng(hk.transform(net)) for net in (_generate, _discriminate))
 
@@ -103,7 +103,7 @@ def _discriminate(x):
 
 
 def parts(work):
-    """Gives `init` and `update` of a work."""
+    """Returns `init` and `update` of a work."""
     return gan() if work == "W2" else classifier(NETS[work])
 
 

@@ -1,4 +1,4 @@
-"""Hand-written, as most write it: the nets are made eagerly, and each step is one jitted call on a host batch."""
+"""A hand-written loop as most users write it: eager initialisation, and one jitted call per step on a host batch."""
 
 import jax
 from common import Job, batches

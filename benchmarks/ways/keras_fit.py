@@ -1,4 +1,4 @@
-"""Keras 3 on JAX: `fit`, with many steps to each execution."""
+"""Keras 3 on JAX: `fit`, with many steps per execution."""
 
 import math
 import os
@@ -25,18 +25,18 @@ def cnn():
 
 
 class GAN(keras.Model):
-    """Two players: `compile` holds the discriminator's optimizer, and the model's own state the generator's."""
+    """A GAN: `compile` receives the discriminator's optimizer, and the model contains the generator's."""
 
     def __init__(self, generator, discriminator):
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.adam = keras.optimizers.Adam(1e-3, beta_1=0.5)
         self.adam.build(generator.trainable_variables)
-        self.slots = self.adam.variables  # among the variables that `train_step` gets and gives back
+        self.slots = self.adam.variables  # some of the variables that `train_step` receives and returns
         self.built = True
 
     def call(self, data):
-        """Is how Keras finds what is built."""
+        """Returns the discriminator's outputs for fake examples; Keras calls this to build the model."""
         return self.discriminator(self.generator(data[1]))
 
     def train_step(self, state, data):
@@ -57,14 +57,14 @@ class GAN(keras.Model):
 
 
 class Clock(keras.callbacks.Callback):
-    """Tells the job of each execution."""
+    """A callback that passes each execution to the job."""
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts on from the epochs before."""
+        """Counts the steps of all epochs."""
         job.tick(epoch_steps * self.epoch + batch + 1, (logs or {})["loss"])
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Keeps the number of the epoch."""
+        """Stores the number of the epoch."""
         self.epoch = epoch
 
 

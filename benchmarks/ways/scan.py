@@ -1,4 +1,4 @@
-"""Hand-written, by somebody who wants speed: jitted initialisation, resident data, many steps in one `lax.scan`."""
+"""A hand-written loop for speed: jitted initialisation, data on the device, and many steps in one `lax.scan`."""
 
 import functools
 
@@ -10,7 +10,7 @@ from haiku_parts import count, parts
 
 job = Job()
 init, update = parts(job.work)
-chunk = job.chunk(job.steps // 2)  # so that the middle ends one
+chunk = job.chunk(job.steps // 2)  # so that a chunk ends in the middle of the run
 if job.work == "W2":
     x, order = np.zeros((1, 2), np.float32), np.arange(job.steps)
     key = jax.random.key(1)

@@ -20,7 +20,7 @@ def cnn():
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut."""
+    """A residual block of two convolutions."""
 
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -32,7 +32,7 @@ class Block(nn.Module):
         self.shortcut = conv(inputs, outputs, 1, stride=stride) if stride == 2 else nn.Identity()
 
     def forward(self, x):
-        """Maps `[B, C, H, W]`."""
+        """Maps `[B, C, H, W]` to `[B, outputs, H / stride, W / stride]`."""
         return functional.relu(self.main(x) + self.shortcut(x))
 
 
