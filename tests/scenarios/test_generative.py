@@ -76,6 +76,24 @@ def test_the_losses_are_of_the_noise_and_of_the_image_in_standard_form():
     np.testing.assert_allclose(both["loss"], both["noise_loss"] + 2 * both["image_loss"], rtol=1e-5)
 
 
+def test_the_average_of_the_net_follows_its_updates_and_is_what_samples_and_is_judged():
+    net = (lambda key, x, variance: {"w": jnp.ones(1)}, lambda params, x, variance: params["w"][None] * x)
+    raw = dataclasses.replace(EXACT, net=net)
+    averaged = dataclasses.replace(raw, ema=0.9)
+    state, x = averaged.init(KEY, NORMAL), jnp.array([[1.5], [2.5]])
+    after, _ = averaged.step(KEY, state, {"x": x})
+    old, new = state.net.params["w"], after.net.params["w"]
+    assert abs(new - old) > 1e-3
+    np.testing.assert_allclose(after.average["w"], 0.1 * old + 0.9 * new, rtol=1e-6)  # warmed up: 1 / 10
+    assert np.array_equal(
+        after.net.params["w"], raw.step(KEY, raw.init(KEY, NORMAL), {"x": x})[0].net.params["w"]
+    )
+    alone = raw.init(KEY, NORMAL)._replace(net=after.net._replace(params=after.average))
+    assert np.array_equal(averaged.sample(KEY, after, 5), raw.sample(KEY, alone, 5))
+    judged, expected = averaged.evaluate(KEY, after, {"x": x}), raw.evaluate(KEY, alone, {"x": x})
+    assert all(np.array_equal(judged[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
