@@ -79,6 +79,11 @@ FAULTS = {
 }
 
 
+def train_and_sample() -> None:
+    main(["--config-dir", "conf", "scenario=broken", "dataset=broken", *SHORT])
+    main(["sample", "run", "trust_code=true"])
+
+
 @pytest.fixture
 def run_broken(tmp_path, monkeypatch, capsys):
     """Returns a function that runs a scenario with a line of code in one place, and returns exit code and error."""
@@ -96,8 +101,7 @@ def run_broken(tmp_path, monkeypatch, capsys):
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "broken", raising=False)
         with pytest.raises(SystemExit) as stopped:
-            main(["--config-dir", "conf", "scenario=broken", "dataset=broken", *SHORT])
-            main(["sample", "run", "trust_code=true"])
+            train_and_sample()
         return stopped.value.code, capsys.readouterr().err
 
     return run

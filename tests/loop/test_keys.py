@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from runner import Loop
+from runner.core import Dataset, Spec
 from runner.datasets import Sampler
-from runner.types import Dataset, Spec
 
 ROOT = jax.random.key(3)
 INIT, STEP, DATA, EVALUATE = (jax.random.fold_in(ROOT, number) for number in range(4))
