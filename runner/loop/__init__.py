@@ -1,4 +1,4 @@
-"""The training loop: compiled steps, averages for the log, and checks for NaN and inf."""
+"""The training loop: compiled steps, means over log intervals, and checks for NaN and inf."""
 
 from typing import TYPE_CHECKING
 

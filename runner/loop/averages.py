@@ -1,4 +1,4 @@
-"""The record of a run: means over log intervals, made on the host from the tables of the compiled stretches."""
+"""The record of a run: means over log intervals, computed on the host from the metrics of the compiled chunks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +10,11 @@ from runner.errors import NotFinite
 
 
 class Record:
-    """Gathers one row of metrics a step and gives their means at the end of each log interval.
+    """Collects one row of metrics per step, and computes their means at the end of each log interval.
 
     Args:
         every: steps in a log interval.
-        rows: the rows of the interval left open by the run that is resumed, as `rows` gave them.
+        rows: the rows of the open interval of the run that is resumed, as returned by `rows`.
     """
 
     def __init__(self, every: int, rows: dict[str, list] | None = None):
@@ -27,21 +27,21 @@ class Record:
         return {name: np.concatenate(parts).astype(float).tolist() for name, parts in self._rows.items()}
 
     def add(self, step: int, table: Metrics) -> Iterator[tuple[int, Metrics]]:
-        """Takes the rows of steps `step, step + 1, ...`; gives (steps made, means) for each interval they end.
+        """Adds the rows of steps `step, step + 1, ...`; yields (steps done, means) for each interval that they end.
 
         Raises:
             NotFinite: a metric named `loss` or ending in `_loss` is not finite at one of these steps.
         """
         columns = dict(_columns(table))
-        _refuse_losses(step, columns)
-        length, taken = len(next(iter(columns.values()), ())), 0
-        while taken < length:
-            end = min(length, taken + self.every - (step + taken) % self.every)
+        _check_losses(step, columns)
+        length, added = len(next(iter(columns.values()), ())), 0
+        while added < length:
+            end = min(length, added + self.every - (step + added) % self.every)
             for name, column in columns.items():
-                self._rows.setdefault(name, []).append(column[taken:end])
-            taken = end
-            if (step + taken) % self.every == 0:
-                yield step + taken, self._means()
+                self._rows.setdefault(name, []).append(column[added:end])
+            added = end
+            if (step + added) % self.every == 0:
+                yield step + added, self._means()
                 self._rows = {}
 
     def _means(self) -> Metrics:
@@ -66,10 +66,10 @@ def _columns(table: Metrics) -> Iterator[tuple[str, np.ndarray]]:
             yield name, np.asarray(values, np.float32)
 
 
-def _refuse_losses(step: int, columns: dict[str, Any]) -> None:
+def _check_losses(step: int, columns: dict[str, Any]) -> None:
     losses = {name: values for name, values in columns.items() if name == "loss" or name.endswith("_loss")}
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in losses.items()}
-    first = min(((places[0], name) for name, places in bad.items() if len(places)), default=None)
+    first = min(((indices[0], name) for name, indices in bad.items() if len(indices)), default=None)
     if first is not None:
-        place, name = first
-        raise NotFinite(step + place + 1, f"{name} is {losses[name][place]} at step {step + place + 1}")
+        index, name = first
+        raise NotFinite(step + index + 1, f"{name} is {losses[name][index]} at step {step + index + 1}")

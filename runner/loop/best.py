@@ -1,4 +1,4 @@
-"""Which value of a metric is the best: one rule for the loop, checkpoints, run information and comparisons."""
+"""Order of the values of a metric, shared by the loop, checkpoints, the run info and comparisons."""
 
 import math
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ def rank(value: float | None, mode: str) -> tuple[bool, float]:
     """Returns a sort key that puts the best value first, and missing or non-finite values last.
 
     Args:
-        value: of a metric.
+        value: the value of a metric.
         mode: "min" or "max".
     """
     if value is None or not math.isfinite(value):
@@ -20,10 +20,10 @@ def rank(value: float | None, mode: str) -> tuple[bool, float]:
 
 
 def best_of(values: Iterable[tuple[int, float | None]], mode: str) -> tuple[int, float] | None:
-    """Returns the (step, value) with the best finite value, the first of equals, or None if there is none.
+    """Returns the (step, value) with the best finite value, the first of equal ones, or None if there is none.
 
     Args:
-        values: (step, value) in the order of the steps.
+        values: pairs (step, value) in the order of the steps.
         mode: "min" or "max".
     """
     finite = [(step, value) for step, value in values if value is not None and math.isfinite(value)]
@@ -34,9 +34,9 @@ class Best(NamedTuple):
     """The best evaluation so far, and the number of evaluations since.
 
     Attributes:
-        value: of the metric, or None before the first finite evaluation.
-        step: of that evaluation.
-        misses: evaluations since then, none of them better.
+        value: the best value of the metric, or None before the first finite evaluation.
+        step: the step of that evaluation.
+        misses: the number of evaluations since then, none of them better.
     """
 
     value: float | None = None
@@ -44,7 +44,7 @@ class Best(NamedTuple):
     misses: int = 0
 
     def after(self, step: int, value: float, mode: str) -> "Best":
-        """Returns the best evaluation including one more."""
+        """Returns the best evaluation after one more, at `step` with the given value."""
         if rank(value, mode) < rank(self.value, mode):
             return Best(value, step)
         return self._replace(misses=self.misses + 1)

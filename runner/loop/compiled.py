@@ -1,4 +1,4 @@
-"""The compiled call: many steps of a scenario at once."""
+"""Chunks: many steps of a scenario in one compiled call."""
 
 import functools
 import time
@@ -15,14 +15,14 @@ from runner.errors import is_deliberate, is_in_users_code
 from runner.loop.finite import are_finite, refuse_not_finite
 from runner.loop.partition import join, split
 
-CAPACITY = 128  # steps in the longest stretch; the length itself is dynamic, so there is one compile
-FEED = 2**25  # bytes that the host sends for a stretch of full capacity, unless a single step needs more
-# A stretch that took less seconds is followed by one twice as long, so that none takes much over a second.
+CAPACITY = 128  # steps in the longest chunk; the length itself is dynamic, so there is one compile
+FEED_BYTES = 2**25  # bytes that the host sends for a chunk of full capacity, unless a single step needs more
+# A chunk that took less time than this is followed by one twice as long, so that none takes much over a second.
 SECONDS = 0.5
 
 
 class Keys(NamedTuple):
-    """What each part of a run draws from; at step `t` it takes `fold_in(key, t)`."""
+    """The keys of the parts of a run; step `t` uses `fold_in(key, t)`."""
 
     init: Key
     step: Key
@@ -31,42 +31,46 @@ class Keys(NamedTuple):
 
     @classmethod
     def of(cls, root: Key) -> "Keys":
-        """Derives the four from the run's root key."""
+        """Derives the four keys from the root key of the run."""
         return cls(*(jax.random.fold_in(root, number) for number in range(4)))
 
     def evaluate_at(self, step: int) -> Key:
-        """Gives the key of the evaluation after `step` steps."""
+        """Returns the key of the evaluation after `step` steps."""
         return jax.random.fold_in(self.evaluate, step)
 
 
 class Program:
-    """The steps of a scenario on a source, ready to be called.
+    """The compiled steps of a scenario on a source.
 
     Args:
         scenario: satisfies `runner.core.Scenario`.
-        source: gives the training batches.
-        keys: of the run.
-        devices: how many share each batch, or "all".
+        source: the source of the training batches.
+        keys: the keys of the run.
+        devices: the number of devices that share each batch, or "all".
 
     Raises:
-        ValueError: a part does not fit another, found by shapes alone; or there are not so many devices.
+        ValueError: there are fewer devices than requested, or they cannot share a batch evenly.
     """
 
     def __init__(self, scenario: Any, source: Source, keys: Keys, devices: int | str = 1):
-        self.rest, self.numbers = split(scenario)
+        self.structure, self.leaves = split(scenario)
         self.batches = getattr(scenario, "batches_per_step", None)
         self.mesh = _mesh(devices, source.batch_size)
         self.keys, self.spec = keys, source.spec
         self.feed, self.source = source.feed, self.place(source)
-        self._length, self._read, self._taken = 1, 0.0, (-1, 0, None)
+        self._length, self._last_read, self._fetched = 1, 0.0, (-1, 0, None)
         self._capacity = CAPACITY
 
     def place(self, tree: Any) -> Any:
-        """Puts arrays where the steps want them: on each of the devices that share the batches."""
+        """Returns arrays copied to each of the devices that share the batches, or unchanged if there is one device."""
         return tree if self.mesh is None else jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
 
     def template(self) -> Any:
-        """Gives shapes and dtypes of the state, and refuses parts that do not fit each other, before any compile."""
+        """Returns shapes and dtypes of the state; checks, before any compile, that the parts fit each other.
+
+        Raises:
+            ValueError: a part does not fit another, by shapes and dtypes alone.
+        """
         try:
             return self._template()
         except (TypeError, ValueError, AssertionError) as error:
@@ -78,21 +82,21 @@ class Program:
             raise ValueError(f"the parts do not fit the data ({shapes}): {error}") from error
 
     def _template(self) -> Any:
-        state = jax.eval_shape(_initialize, self.rest, self.numbers, self.keys.init, self.spec)
+        state = jax.eval_shape(_initialize, self.structure, self.leaves, self.keys.init, self.spec)
         if self.mesh is not None:
-            everywhere = NamedSharding(self.mesh, PartitionSpec())
-            state = jax.tree.map(lambda leaf: leaf.update(sharding=everywhere), state)
+            replicated = NamedSharding(self.mesh, PartitionSpec())
+            state = jax.tree.map(lambda leaf: leaf.update(sharding=replicated), state)
         lead = (self.source.batch_size,) if self.batches is None else (self.batches, self.source.batch_size)
         shapes = {name: (lead + shape, dtype) for name, (shape, dtype) in self.spec.features.items()}
         batch = {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in shapes.items()}
-        after, _ = jax.eval_shape(_step, self.rest, self.numbers, self.keys.step, state, batch)
-        _refuse_changed(state, after)
+        after, _ = jax.eval_shape(_step, self.structure, self.leaves, self.keys.step, state, batch)
+        _check_unchanged(state, after)
         return state
 
     def _take(self, step: int, length: int) -> Any:
-        if self._taken[:2] != (step, length):  # a stream gives its batches only once
-            self._taken = step, length, self._fetch(step, length)
-        return self._taken[2]
+        if self._fetched[:2] != (step, length):  # a stream yields its batches only once
+            self._fetched = step, length, self._fetch(step, length)
+        return self._fetched[2]
 
     def _fetch(self, step: int, length: int) -> Any:
         if self.batches is None:
@@ -101,33 +105,33 @@ class Program:
         return jax.tree.map(lambda rows: rows.reshape(length, self.batches, *rows.shape[1:]), feed)
 
     def init(self) -> Any:
-        """Makes the first state."""
-        return self.place(_initialize(self.rest, self.numbers, self.keys.init, self.spec))
+        """Computes the first state."""
+        return self.place(_initialize(self.structure, self.leaves, self.keys.init, self.spec))
 
     def compile(self, state: Any, step: int, fuse: str) -> bool:
-        """Compiles the steps from shapes, so that initial values may be computed meanwhile.
+        """Compiles the steps from shapes, so that the first state can be computed in parallel.
 
         Args:
-            state: of step `step`; shapes and dtypes are enough.
-            step: from which it goes on.
+            state: the state after `step` steps; shapes and dtypes are enough.
+            step: the steps done so far.
             fuse: as in `Loop`.
 
         Returns:
-            Whether the steps are fused.
+            Whether the steps of a chunk share one compiled call.
         """
         size = sum(rows.nbytes for rows in jax.tree.leaves(self._take(step, 1)))
-        self._capacity = max(1, min(CAPACITY, FEED // max(size, 1)))
-        stretch = _stretch.trace(*self._arguments(state, step, 1))
-        slow = jax.default_backend() == "cpu" and _holds(stretch.jaxpr.jaxpr, "conv_general_dilated")
+        self._capacity = max(1, min(CAPACITY, FEED_BYTES // max(size, 1)))
+        chunk = _chunk.trace(*self._arguments(state, step, 1))
+        slow = jax.default_backend() == "cpu" and _contains(chunk.jaxpr.jaxpr, "conv_general_dilated")
         if fuse == "always" or (fuse == "auto" and not slow):
-            stretch.lower().compile()
+            chunk.lower().compile()
             return True
         item = self._item(self._take(step, 1), 0)
         _single.trace(*self._shared(state), np.int32(step), self.source, item).lower().compile()
         return False
 
     def _shared(self, state: Any) -> tuple:
-        return self.rest, self.mesh, self.numbers, state, self.keys
+        return self.structure, self.mesh, self.leaves, state, self.keys
 
     def _arguments(self, state: Any, step: int, length: int) -> tuple:
         pad = lambda rows: np.concatenate(
@@ -139,49 +143,50 @@ class Program:
     def advance(
         self, state: Any, step: int, end: int, fused: bool, check: Any = None, stop: Any = None
     ) -> Iterator[tuple]:
-        """Runs from `step` to `end` in stretches, each read once the next one is dispatched.
+        """Runs the steps from `step` to `end` in chunks; reads the metrics of each once the next one is dispatched.
 
         Args:
-            state: of step `step`; donated.
-            step: steps made.
-            end: steps to be made.
-            fused: as `compile` told.
-            check: called with (steps made, state) after each step that is not fused.
-            stop: tells whether to end after the stretch that runs.
+            state: the state after `step` steps; donated.
+            step: the steps done so far.
+            end: the steps done after the last chunk.
+            fused: as returned by `compile`.
+            check: called with (steps done, state) after each step that is not fused.
+            stop: returns whether to end after the running chunk.
 
         Yields:
-            The newest state, steps made before the stretch that was read, its length, its metrics `[length, ...]`.
+            The newest state, the steps done before the chunk whose metrics were read, the length of this chunk, and
+            its metrics `[length, ...]`.
 
         Raises:
-            NotFinite: the last state, or one of those that are looked at now and then.
+            NotFinite: the last state, or one of those checked from time to time, is not finite.
         """
-        pending, looked = None, time.perf_counter()
+        pending, last_check = None, time.perf_counter()
         while True:
-            before, pending = pending, None
+            previous, pending = pending, None
             if step < end and not (stop is not None and stop()):
                 length, dispatched = min(self._length, end - step), time.perf_counter()
                 if fused:
-                    state, table = _stretch(*self._arguments(state, step, length))
+                    state, table = _chunk(*self._arguments(state, step, length))
                 else:
                     state, table = self._unfused(state, step, length, check)
                 finite = None
-                if dispatched - looked > SECONDS:  # to look takes as long as some steps of a small net
-                    finite, looked = are_finite(state), dispatched
+                if dispatched - last_check > SECONDS:  # a check takes as long as some steps of a small net
+                    finite, last_check = are_finite(state), dispatched
                 pending = step, length, (table, finite), dispatched
                 step += length
-            elif before is None:
+            elif previous is None:
                 return
-            if before is not None:
-                made, length, outcome, dispatched = before
+            if previous is not None:
+                start, length, outcome, dispatched = previous
                 table, finite = jax.device_get(outcome)
                 rows = jax.tree.map(lambda column, length=length: column[:length], table)
-                self._pace(time.perf_counter() - max(dispatched, self._read))
-                yield state, made, length, rows
+                self._pace(time.perf_counter() - max(dispatched, self._last_read))
+                yield state, start, length, rows
                 if finite is not None or pending is None:
-                    refuse_not_finite(made + length, state, finite)
+                    refuse_not_finite(start + length, state, finite)
 
     def _pace(self, seconds: float) -> None:
-        self._read = time.perf_counter()
+        self._last_read = time.perf_counter()
         if seconds < SECONDS:
             self._length = min(2 * self._length, self._capacity)
         elif seconds > 2 * SECONDS:
@@ -189,76 +194,76 @@ class Program:
 
     def _unfused(self, state: Any, step: int, length: int, check: Any) -> tuple[Any, Metrics]:
         feed, rows = self._take(step, length), []
-        for place in range(length):
-            arguments = np.int32(step + place), self.source, self._item(feed, place)
+        for index in range(length):
+            arguments = np.int32(step + index), self.source, self._item(feed, index)
             state, metrics = _single(*self._shared(state), *arguments)
             if check is not None:
-                check(step + place + 1, state)
+                check(step + index + 1, state)
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(jax.device_get(values)), *rows)
 
     def single(self, state: Any, step: int) -> tuple[Any, Metrics]:
-        """Makes one step; the state given stays as it is."""
+        """Returns the state and the metrics after one step; the given state is not donated."""
         return _one(*self._shared(state), np.int32(step), self.source, self._item(self._take(step, 1), 0))
 
-    def _item(self, feed: Any, place: int) -> Any:
-        return self.place(jax.tree.map(lambda rows: rows[place], feed))
+    def _item(self, feed: Any, index: int) -> Any:
+        return self.place(jax.tree.map(lambda rows: rows[index], feed))
 
 
-# Random initial values are most of what a short run compiles, and run once: they are not worth optimising.
+# Initialization is most of what a short run compiles, and runs once: it is not worth optimizing.
 @functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 1})
-def _initialize(rest, numbers, key: Key, spec: Spec):
-    return join(rest, numbers).init(key, spec)
+def _initialize(structure, leaves, key: Key, spec: Spec):
+    return join(structure, leaves).init(key, spec)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _step(rest, numbers, key: Key, state, batch):
-    return join(rest, numbers).step(key, state, batch)
+def _step(structure, leaves, key: Key, state, batch):
+    return join(structure, leaves).step(key, state, batch)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), inline=True)  # traced once, wherever it is called
-def _one(rest, mesh: Mesh | None, numbers, state, keys: Keys, step, source, item):
-    scenario = join(rest, numbers)
+def _one(structure, mesh: Mesh | None, leaves, state, keys: Keys, step, source, item):
+    scenario = join(structure, leaves)
     batches = getattr(scenario, "batches_per_step", None)
     if batches is None:
         batch = source.batch(jax.random.fold_in(keys.data, step), item)
     else:
-        of_batch = jax.vmap(lambda number: jax.random.fold_in(keys.data, number))
-        batch = jax.vmap(source.batch)(of_batch(step * batches + jnp.arange(batches)), item)
+        batch_keys = jax.vmap(lambda number: jax.random.fold_in(keys.data, number))
+        batch = jax.vmap(source.batch)(batch_keys(step * batches + jnp.arange(batches)), item)
     if mesh is not None:
-        spread = NamedSharding(
+        sharding = NamedSharding(
             mesh, PartitionSpec("data") if batches is None else PartitionSpec(None, "data")
         )
-        batch = jax.lax.with_sharding_constraint(batch, spread)
+        batch = jax.lax.with_sharding_constraint(batch, sharding)
     return scenario.step(jax.random.fold_in(keys.step, step), state, batch)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnames="state")
-def _single(rest, mesh, numbers, state, keys, step, source, item):
-    return _one(rest, mesh, numbers, state, keys, step, source, item)
+def _single(structure, mesh, leaves, state, keys, step, source, item):
+    return _one(structure, mesh, leaves, state, keys, step, source, item)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnames="state")
-def _stretch(capacity, rest, mesh, numbers, state, keys, start, length, source, feed):
-    def body(place, carry):
+def _chunk(capacity, structure, mesh, leaves, state, keys, start, length, source, feed):
+    def body(index, carry):
         state, table = carry
-        item = jax.tree.map(lambda rows: rows[place], feed)
-        state, metrics = _one(rest, mesh, numbers, state, keys, start + place, source, item)
-        return state, jax.tree.map(lambda rows, value: rows.at[place].set(value), table, metrics)
+        item = jax.tree.map(lambda rows: rows[index], feed)
+        state, metrics = _one(structure, mesh, leaves, state, keys, start + index, source, item)
+        return state, jax.tree.map(lambda rows, value: rows.at[index].set(value), table, metrics)
 
     first = jax.tree.map(lambda rows: rows[0], feed)
-    _, shapes = jax.eval_shape(_one, rest, mesh, numbers, state, keys, start, source, first)
+    _, shapes = jax.eval_shape(_one, structure, mesh, leaves, state, keys, start, source, first)
     table = jax.tree.map(lambda value: jnp.zeros((capacity, *value.shape), value.dtype), shapes)
     return jax.lax.fori_loop(0, length, body, (state, table))
 
 
 def _mesh(devices: int | str, batch_size: int) -> Mesh | None:
-    found = jax.device_count()
-    count = found if devices == "all" else int(devices)
+    available = jax.device_count()
+    count = available if devices == "all" else int(devices)
     if count == 1:
         return None
-    if count > found:
-        raise ValueError(f"loop.devices: {count} are asked for, of {found}; say all, or fewer")
+    if count > available:
+        raise ValueError(f"loop.devices: {count} are asked for, of {available}; say all, or fewer")
     if batch_size % count:
         raise ValueError(f"loop.devices: a batch of {batch_size} cannot be shared by {count} devices evenly")
     return jax.make_mesh(
@@ -266,9 +271,9 @@ def _mesh(devices: int | str, batch_size: int) -> Mesh | None:
     )
 
 
-def _refuse_changed(before: Any, after: Any) -> None:
+def _check_unchanged(before: Any, after: Any) -> None:
     if jax.tree.structure(before) != jax.tree.structure(after):
-        raise ValueError(f"step gives a state of another structure than init: {jax.tree.structure(after)}")
+        raise ValueError(f"step returns a state of another structure than init: {jax.tree.structure(after)}")
     for (name, old), new in zip(named_leaves(before).items(), jax.tree.leaves(after), strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):
             raise ValueError(
@@ -276,11 +281,11 @@ def _refuse_changed(before: Any, after: Any) -> None:
             )
 
 
-def _holds(jaxpr, name: str) -> bool:
+def _contains(jaxpr, name: str) -> bool:
     def inner(value):
         value = getattr(value, "jaxpr", value)
         if hasattr(value, "eqns"):
-            return _holds(value, name)
+            return _contains(value, name)
         return isinstance(value, tuple | list) and any(map(inner, value))
 
     return any(

@@ -1,4 +1,4 @@
-"""States and losses that are finite numbers, and the error where they are not."""
+"""Checks that states and losses are finite, and the error that is raised if they are not."""
 
 from typing import Any
 
@@ -12,24 +12,25 @@ from runner.errors import NotFinite
 
 @jax.jit
 def are_finite(state: Any) -> jax.Array:
-    """Tells of each floating leaf, in their order, whether all its numbers are finite."""
+    """Returns, for each floating leaf in order, whether all its values are finite: bool `[leaves]`."""
     return jnp.array([jnp.isfinite(leaf).all() for leaf in _floating(state).values()], bool)
 
 
-def refuse_not_finite(step: int, state: Any, found: Any = None) -> None:
-    """Refuses the state after a step by its first leaf that holds a number that is not finite.
+def refuse_not_finite(step: int, state: Any, finite: Any = None) -> None:
+    """Raises an error that names the first leaf of a state with a value that is not finite.
 
     Args:
-        step: steps made.
-        state: for what was found already, the names of its leaves are enough.
-        found: what `are_finite` has told of the state.
+        step: steps done.
+        state: the state after `step` steps; if `finite` is given, the names of its leaves are enough.
+        finite: the result of `are_finite` for the state, if it is already known.
 
     Raises:
         NotFinite: there is such a leaf.
     """
-    found = np.asarray(are_finite(state) if found is None else found)  # for to take it apart here is quick
-    for name, whole in zip(_floating(state), found, strict=True):
-        if not whole:
+    # NumPy iterates over the flags faster than JAX.
+    flags = np.asarray(are_finite(state) if finite is None else finite)
+    for name, is_finite in zip(_floating(state), flags, strict=True):
+        if not is_finite:
             raise NotFinite(step, f"{name} of the state is not finite after step {step}")
 
 

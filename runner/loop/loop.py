@@ -1,4 +1,4 @@
-"""Time: how far a run goes, what is seen of it and what is kept. The scenario knows nothing of it."""
+"""The loop: the length of a run, and the intervals of its log, evaluations and checkpoints."""
 
 import dataclasses
 import functools
@@ -16,10 +16,10 @@ from runner.process.compile_cache import release_programs
 
 
 class Prepared(NamedTuple):
-    """A scenario that was checked against its data by shapes alone, with nothing compiled.
+    """A scenario that was checked against its data by shapes alone, without a compile.
 
     Attributes:
-        program: the steps on the training source.
+        program: the steps of the scenario on the training source.
         template: shapes and dtypes of the state.
         scenario: satisfies `runner.core.Scenario`.
         validation: the source of evaluations, or None.
@@ -38,17 +38,17 @@ class Loop:
     """Runs a scenario.
 
     Attributes:
-        steps: how far.
-        log_every: steps whose mean is one record.
-        evaluate_every: steps between evaluations on the validation split; None is only at the end.
-        save_every: steps between checkpoints; None is only at the end, and at each best evaluation.
-        best: the validation metric that `best` follows, or None.
-        mode: "min" or "max", of `best`.
-        patience: evaluations without a better one that end the run, or None.
-        fuse: whether many steps share a compiled call: "always", "never", or "auto": unless, on CPU, a step holds
-            a native convolution, which is many times slower in such a call.
-        devices: how many share each batch, or "all".
-        check_state: whether every single step's state is checked to be finite (slow; implies no fusing).
+        steps: the number of steps of the run.
+        log_every: steps over whose means one record is written.
+        evaluate_every: steps between evaluations on the validation split; None evaluates only at the end.
+        save_every: steps between checkpoints; None saves only at the end, and at each best evaluation.
+        best: the validation metric by which the best checkpoint is chosen, or None.
+        mode: whether the best value of this metric is the "min" or the "max".
+        patience: consecutive evaluations without improvement after which the run ends, or None.
+        fuse: whether many steps share one compiled call: "always", "never", or "auto", which is "never" on CPU if a
+            step contains a native convolution, many times slower in such a call, and otherwise "always".
+        devices: the number of devices that share each batch, or "all".
+        check_state: whether to check that the state is finite after every step (slow; implies no fusing).
     """
 
     steps: int
@@ -87,23 +87,24 @@ class Loop:
         warm_start: Callable[[Any], Any] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> Any:
-        """Trains, from the newest checkpoint where there is one, and gives the last state.
+        """Trains, from the newest checkpoint if there is one, and returns the last state.
 
         Args:
             scenario: satisfies `runner.core.Scenario`.
             data: a `Dataset`, or the training source alone.
-            key: the run's root key; equal keys give equal bits.
-            evaluator: judges the validation split: `(key, scenario, state, source) -> metrics, figures`.
-            checkpoints: keeps states: `restore(template)`, `save(step, state, extra, value)`, and `refuse_failed()`.
-            warm_start: changes the first state, which is then judged before any step; a resumed run has no use for it.
-            writers: each gets `write(step, metrics, figures)` at the end of each stretch, empty where nothing is due.
-            stop: asked before each stretch, some of a second long; where it says so, the state is saved.
+            key: the root key of the run; equal keys result in equal bits.
+            evaluator: evaluates the validation split: `(key, scenario, state, source) -> metrics, figures`.
+            checkpoints: stores states: `restore(template)`, `save(step, state, extra, value)`, and `refuse_failed()`.
+            warm_start: changes the first state, which is then evaluated before any step; not used by a resumed run.
+            writers: each receives `write(step, metrics, figures)` at the end of each chunk, empty if nothing is due.
+            stop: called before each chunk, which takes at most about a second; if it returns true, the state is saved
+                and the run stops.
 
         Raises:
-            Stopped: by `stop`; the run can go on from there.
-            NotFinite: a loss, or the state, is no finite number; what was saved stays.
-            StorageError: a state could not be saved; told within a stretch.
-            ValueError: something does not fit; said before anything is compiled.
+            Stopped: `stop` returned true; the run can be resumed.
+            NotFinite: a loss, or the state, is not finite; saved checkpoints are kept.
+            StorageError: a state could not be saved; raised within one chunk.
+            ValueError: two parts do not fit each other; raised before anything is compiled.
         """
         prepared = self.prepare(scenario, data, key=key, evaluator=evaluator)
         return self.train(
@@ -111,7 +112,7 @@ class Loop:
         )
 
     def prepare(self, scenario: Any, data: Any, *, key: Key, evaluator: Any = None) -> Prepared:
-        """Checks by shapes alone that the parts fit each other; compiles nothing.
+        """Checks by shapes alone that the parts fit each other, without a compile.
 
         Args:
             scenario: as in `run`.
@@ -120,15 +121,15 @@ class Loop:
             evaluator: as in `run`.
 
         Raises:
-            ValueError: a part does not fit another, or the evaluation lacks the metric that `best` names.
+            ValueError: a part does not fit another, or the evaluation has no metric of the name `best`.
         """
         train, validation = getattr(data, "train", data), getattr(data, "validation", None)
         program = Program(scenario, train, Keys.of(key), self.devices)
         template = program.template()
         names = evaluator.names(scenario, template, validation) if evaluator is not None else ()
         if self.best is not None and self.best not in names:
-            given = ", ".join(names) or "none, for there is no evaluation"
-            raise ValueError(f"best: the evaluation has no metric {self.best!r}; it gives {given}")
+            known = ", ".join(names) or "none, because there is no evaluation"
+            raise ValueError(f"best: the evaluation has no metric {self.best!r}; it returns {known}")
         return Prepared(program, template, scenario, validation, evaluator)
 
     def train(
@@ -140,26 +141,30 @@ class Loop:
         warm_start: Callable[[Any], Any] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> Any:
-        """Trains what `prepare` returned; arguments, result and errors are those of `run`."""
+        """Trains a prepared scenario; arguments, result and errors are those of `run`."""
         release_programs()
         program, template, scenario, validation, evaluator = prepared
-        found = checkpoints.restore(template) if checkpoints is not None else None
-        with ThreadPoolExecutor(1) as beside:
-            state, step, extra, fused = self._begin(program, template, found, beside)
+        restored = checkpoints.restore(template) if checkpoints is not None else None
+        with ThreadPoolExecutor(1) as executor:
+            state, step, extra, fused = self._begin(program, template, restored, executor)
             if hasattr(evaluator, "compile"):
-                beside.submit(evaluator.compile, scenario, template, validation)
-            judge = functools.partial(self._judge, prepared)
-            if warm_start is not None and found is None:
+                executor.submit(evaluator.compile, scenario, template, validation)
+            evaluate = functools.partial(self._evaluate, prepared)
+            if warm_start is not None and restored is None:
                 state = program.place(warm_start(state))
-                _write(writers, 0, *judge(state, 0))
-            record, best, kept = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ())), step
+                _write(writers, 0, *evaluate(state, 0))
+            record, best, saved = (
+                Record(self.log_every, extra.get("rows")),
+                Best(*extra.get("best", ())),
+                step,
+            )
             check = refuse_not_finite if self.check_state else None
 
             while step < self.steps and not self._stops(best):
                 end, metrics, figures, value = self._boundary(step), {}, {}, None
-                for newest, made, length, table in program.advance(state, step, end, fused, check, stop):
-                    state, step = newest, made + length
-                    records = {at: means | _rates(scenario, at) for at, means in record.add(made, table)}
+                for newest, start, length, table in program.advance(state, step, end, fused, check, stop):
+                    state, step = newest, start + length
+                    records = {at: means | _rates(scenario, at) for at, means in record.add(start, table)}
                     records.setdefault(step, {})
                     metrics = records.pop(end, {})
                     for at in sorted(records):
@@ -168,43 +173,43 @@ class Loop:
                         checkpoints.refuse_failed()
                 stopped = step < end
                 if not stopped and self._due(step, self.evaluate_every):
-                    judged, figures = judge(state, step)
-                    metrics |= judged
-                    value = judged.get(f"validation/{self.best}")
+                    evaluation, figures = evaluate(state, step)
+                    metrics |= evaluation
+                    value = evaluation.get(f"validation/{self.best}")
                     best = best if value is None else best.after(step, value, self.mode)
                 if not stopped:
                     _write(writers, step, metrics, figures)
                 due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
-                if checkpoints is not None and due and step != kept:
+                if checkpoints is not None and due and step != saved:
                     checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
-                    kept = step
+                    saved = step
                 if stopped:
                     raise Stopped(f"stopped at step {step}")
             return state
 
     def _begin(
-        self, program: Program, template: Any, found: tuple | None, beside: Executor
+        self, program: Program, template: Any, restored: tuple | None, executor: Executor
     ) -> tuple[Any, int, dict, bool]:
-        """Gives the first state, or that of a checkpoint, its step and what else it holds, and whether to fuse."""
-        first = None if found else beside.submit(program.init)  # while the steps compile
-        beside.submit(lambda: are_finite.lower(template).compile())
-        step, state, extra = found or (0, template, {})
+        """Returns the first or the restored state, its step, what else the checkpoint holds, and whether to fuse."""
+        first = None if restored else executor.submit(program.init)  # while the steps compile
+        executor.submit(lambda: are_finite.lower(template).compile())
+        step, state, extra = restored or (0, template, {})
         fuse = {None: self.fuse, True: "always", False: "never"}[extra.get("fused")]
         fused = program.compile(state, step, "never" if self.check_state else fuse)
         return state if first is None else first.result(), step, extra, fused
 
-    def _judge(self, prepared: Prepared, state: Any, step: int) -> tuple:
+    def _evaluate(self, prepared: Prepared, state: Any, step: int) -> tuple:
         if prepared.evaluator is None:
             return {}, {}
         key = prepared.program.keys.evaluate_at(step)
-        judged, figures = prepared.evaluator(key, prepared.scenario, state, prepared.validation)
-        return {f"validation/{name}": number for name, number in judged.items()}, figures
+        metrics, figures = prepared.evaluator(key, prepared.scenario, state, prepared.validation)
+        return {f"validation/{name}": value for name, value in metrics.items()}, figures
 
     def _stops(self, best: Best) -> bool:
         return self.patience is not None and best.misses >= self.patience
 
     def _boundary(self, step: int) -> int:
-        """Gives the next step at which something is done: evaluate, save, end."""
+        """Returns the next step at which the run evaluates, saves or ends."""
         every = [interval for interval in (self.evaluate_every, self.save_every) if interval]
         return min([self.steps, *(step - step % interval + interval for interval in every)])
 
@@ -218,7 +223,7 @@ def _write(writers: Sequence[Any], step: int, metrics: Metrics, figures: Any = N
 
 
 def _rates(scenario: Any, step: int) -> Metrics:
-    """Gives the learning rate of the last update of `step` steps, of each optimizer that has one to tell."""
+    """Returns the learning rate of the last update in `step` steps, for each optimizer that has a `rate`."""
     rates = {}
     for field in dataclasses.fields(scenario):
         part = getattr(scenario, field.name)

@@ -1,6 +1,7 @@
-"""Splits an object into its numbers, arguments of a compiled call, and the rest, which it is compiled for."""
+"""Splits an object into numeric leaves, the arguments of a compiled call, and the structure it is compiled for."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -8,11 +9,11 @@ import numpy as np
 
 
 class Hole(NamedTuple):
-    """Stands in the rest where a number was."""
+    """Marks the position of a numeric leaf in the structure."""
 
 
 class Parts(NamedTuple):
-    """A dataclass, or a list, tuple or dict, taken apart."""
+    """The parts of a dataclass, list, tuple or dict."""
 
     kind: Any  # the type
     names: tuple
@@ -20,57 +21,60 @@ class Parts(NamedTuple):
 
 
 def split(value: Any) -> tuple[Any, tuple]:
-    """Takes the numbers out of an object: two that differ in numbers only have an equal, hashable rest.
+    """Splits an object into its structure and its numeric leaves.
 
-    Numbers are the floats and arrays among the fields of dataclasses and the entries of lists, tuples and dicts, at
-    any depth; a field marked `dataclasses.field(metadata={"static": True})` stays whole. The rest is compared by
-    equality.
+    Objects that differ only in their numeric leaves have an equal, hashable structure. Numeric leaves are the floats
+    and arrays among the fields of dataclasses and the entries of lists, tuples and dicts, at any depth; a field marked
+    `dataclasses.field(metadata={"static": True})` is part of the structure. Structures are compared by equality.
 
     Raises:
-        TypeError: something of the rest cannot be hashed.
+        TypeError: a part of the structure cannot be hashed.
     """
-    numbers: list = []
-    rest = _take(value, numbers)
-    hash(rest)
-    return rest, tuple(numbers)
+    leaves: list = []
+    structure = _take(value, leaves)
+    hash(structure)
+    return structure, tuple(leaves)
 
 
-def join(rest: Any, numbers: tuple) -> Any:
-    """Puts the object together again, of numbers or of their tracers (no constructor runs, so none judges a tracer)."""
-    return _put(rest, iter(numbers))
+def join(structure: Any, leaves: tuple) -> Any:
+    """Returns the object with the given leaves, or with their tracers.
+
+    No constructor runs, so that `__post_init__` does not check tracers.
+    """
+    return _put(structure, iter(leaves))
 
 
-def _take(value: Any, numbers: list) -> Any:
+def _take(value: Any, leaves: list) -> Any:
     if isinstance(value, float | np.floating):
-        numbers.append(float(value))  # one number type, or equal programs are compiled twice
+        leaves.append(float(value))  # one type of number, or equal programs are compiled twice
         return Hole()
     if isinstance(value, jax.Array | np.ndarray):
-        numbers.append(value)
+        leaves.append(value)
         return Hole()
     if dataclasses.is_dataclass(type(value)):
         fields = dataclasses.fields(value)
         values = [(getattr(value, field.name), field.metadata.get("static")) for field in fields]
-        taken = tuple(inner if static else _take(inner, numbers) for inner, static in values)
-        return Parts(type(value), tuple(field.name for field in fields), taken)
-    kind: Any = type(value)  # and no subclass: a named tuple (a net, a loss) stays whole
+        parts = tuple(inner if static else _take(inner, leaves) for inner, static in values)
+        return Parts(type(value), tuple(field.name for field in fields), parts)
+    kind: Any = type(value)  # not a subclass: a named tuple (a net, a loss) is not split
     if kind in (list, tuple):
-        return Parts(kind, (), tuple(_take(inner, numbers) for inner in value))
+        return Parts(kind, (), tuple(_take(inner, leaves) for inner in value))
     if kind is dict:
-        return Parts(kind, tuple(value), tuple(_take(value[name], numbers) for name in value))
+        return Parts(kind, tuple(value), tuple(_take(value[name], leaves) for name in value))
     return value
 
 
-def _put(rest: Any, numbers) -> Any:
-    if isinstance(rest, Hole):
-        return next(numbers)
-    if not isinstance(rest, Parts):
-        return rest
-    values = [_put(inner, numbers) for inner in rest.values]
-    if rest.kind in (list, tuple):
-        return rest.kind(values)
-    if rest.kind is dict:
-        return dict(zip(rest.names, values, strict=True))
-    made = object.__new__(rest.kind)
-    for name, value in zip(rest.names, values, strict=True):
-        object.__setattr__(made, name, value)
-    return made
+def _put(structure: Any, leaves: Iterator) -> Any:
+    if isinstance(structure, Hole):
+        return next(leaves)
+    if not isinstance(structure, Parts):
+        return structure
+    values = [_put(inner, leaves) for inner in structure.values]
+    if structure.kind in (list, tuple):
+        return structure.kind(values)
+    if structure.kind is dict:
+        return dict(zip(structure.names, values, strict=True))
+    joined = object.__new__(structure.kind)
+    for name, value in zip(structure.names, values, strict=True):
+        object.__setattr__(joined, name, value)
+    return joined

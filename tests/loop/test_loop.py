@@ -149,7 +149,7 @@ def test_the_best_state_is_saved_and_kept_beside_the_last_two(tmp_path):
 
 
 def test_an_unknown_best_metric_is_refused_before_any_step():
-    with pytest.raises(ValueError, match="no metric 'distant'; it gives distance"):
+    with pytest.raises(ValueError, match="no metric 'distant'; it returns distance"):
         run(5, evaluator=Judge(), best="distant")
 
 

@@ -46,9 +46,9 @@ def test_what_was_released_is_compiled_again_when_it_is_called():
 def test_programs_that_take_few_memory_maps_are_kept():
     release_programs(0)
     train("net.hidden_sizes=[5]")
-    programs = compiled._stretch._cache_size()
+    programs = compiled._chunk._cache_size()
     train("net.hidden_sizes=[5]", "seed=1")
-    assert programs == compiled._stretch._cache_size() == 1
+    assert programs == compiled._chunk._cache_size() == 1
 
 
 def test_runs_of_many_structures_in_one_process_keep_its_memory_maps_bounded(monkeypatch):

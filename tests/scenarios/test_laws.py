@@ -66,11 +66,11 @@ def test_no_two_leaves_of_the_first_state_share_a_buffer(case):
 
 def test_all_steps_share_one_compile_and_other_numbers_share_it_too(case):
     case.run()
-    programs = compiled._stretch._cache_size()
+    programs = compiled._chunk._cache_size()
     case.run(STEPS + 6, log_every=3)
     slower = case.build(learning_rate=2e-4, b1=0.7)
     case.run(7, slower, seed=5, log_every=10)
-    assert compiled._stretch._cache_size() == programs
+    assert compiled._chunk._cache_size() == programs
 
 
 def test_steps_may_be_looped_and_mapped_over_keys(case):
