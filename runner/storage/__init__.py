@@ -1,1 +1,1 @@
-"""The files of a run: its directory, checkpoints and lock, and which of them may be trusted."""
+"""The files of a run: its directory, run info, checkpoints and lock."""

@@ -1,4 +1,4 @@
-"""Keeps states on disk: the latest two and the best, whole or not at all."""
+"""Checkpoints: states on disk, the latest two and the best, each complete or absent."""
 
 import contextlib
 import errno
@@ -20,19 +20,19 @@ log = logging.getLogger("runner")
 
 
 class _Deleted(Exception):
-    """A step that a writer deleted while it was read: there are newer ones."""
+    """A checkpoint that a writer deleted while it was read; there are newer ones."""
 
 
 class Checkpoints:
-    """The checkpoints of one run, each a sealed folder named for its step; saving goes on beside the training.
+    """The checkpoints of one run, each a sealed folder named after its step; a thread saves them during the training.
 
-    A folder is written and sealed under another name before it gets its own, so that after a kill or a power cut at
-    any moment those named for a step are whole. Nothing is written or deleted before the first save.
+    A folder is written and sealed under another name before it is renamed, so that after a kill or a power cut at any
+    moment all folders named after a step are complete. Nothing is written or deleted before the first save.
 
     Args:
-        directory: of the checkpoints alone; made at the first save.
-        mode: "min" or "max": which of the saved values is the best.
-        told: called with each step that is safe on the disk, by the thread that saves.
+        directory: a directory for the checkpoints only; created at the first save.
+        mode: whether the best of the saved values is the "min" or the "max".
+        told: called with each step that is on the disk, by the thread that saves.
     """
 
     def __init__(self, directory: str | Path, mode: str = "min", told: Callable[[int], None] | None = None):
@@ -41,18 +41,18 @@ class Checkpoints:
         self._told = told
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._pending: Future | None = None
-        self._broken: set[int] = set()  # what `newest` has found
-        self._size = 0  # of the step saved last, in bytes
+        self._broken: set[int] = set()  # the steps that `newest` rejected
+        self._size = 0  # bytes of the last saved step
 
     @property
     def steps(self) -> list[int]:
-        """The steps that can be restored, ascending: those with a seal, but for those that `newest` found broken."""
+        """The steps that can be restored, ascending: those with a seal, except those that `newest` rejected."""
         sealed = [step for step in self._folders() if (self._folder(step) / seals.NAME).is_file()]
         return [step for step in sealed if step not in self._broken]
 
     @property
     def best(self) -> int | None:
-        """The step whose saved value is the best, the first of equals, or the latest where none was given.
+        """The step with the best saved value, the first of equal ones, or the latest step if no value was saved.
 
         Raises:
             Unreadable: the seal of a step is damaged.
@@ -64,15 +64,15 @@ class Checkpoints:
         return self._best(notes)
 
     def newest(self) -> int | None:
-        """Gives the newest whole step, every byte of it checked, or None where there is no step at all.
+        """Returns the newest complete step, after a check of every byte, or None if there is no step at all.
 
-        Each newer one that is not whole is told, with the reason, as a warning.
+        Logs a warning with the reason for each newer step that is not complete.
 
         Raises:
-            Unreadable: there are steps, and none is whole.
+            Unreadable: there are steps, and none is complete.
         """
-        found = self._newest()
-        return found and found[0]
+        newest = self._newest()
+        return newest and newest[0]
 
     def _newest(self) -> tuple[int, dict] | None:
         faults = {}
@@ -89,23 +89,23 @@ class Checkpoints:
             self._broken |= faults.keys()
             return step, note
         if faults:
-            told = "; ".join(faults.values())
+            reasons = "; ".join(faults.values())
             raise Unreadable(
-                f"no checkpoint is whole ({told}); bring one back, or take another run directory"
+                f"no checkpoint is whole ({reasons}); bring one back, or take another run directory"
             )
         return None
 
     def save(self, step: int, state: Any, extra: dict, value: float | None = None) -> None:
-        """Begins to save a state; it may be donated at once.
+        """Starts to save a state, which may be donated as soon as this method returns.
 
         Args:
-            step: steps made.
-            state: arrays only.
-            extra: what else a resumed run needs; goes through JSON.
-            value: of the metric that the best follows, if it was just evaluated.
+            step: steps done.
+            state: the state; its leaves are arrays.
+            extra: other values that a resumed run needs and JSON can represent.
+            value: the value of the metric by which the best step is chosen, if it was just evaluated.
 
         Raises:
-            StorageError: the save before this one has failed, twice; or this step or a newer one is there.
+            StorageError: the previous save has failed twice, or there is already a checkpoint of this or a later step.
         """
         self._join()
         newest = max(self.steps, default=-1)
@@ -117,29 +117,29 @@ class Checkpoints:
         self._pending = self._thread.submit(self._save, step, arrays.on_host(state), extra, note)
 
     def refuse_failed(self) -> None:
-        """Raises StorageError where the last save has failed, twice; does not wait for one that is going on."""
+        """Raises StorageError if the last save has failed twice; does not wait for a save in progress."""
         if self._pending is not None and self._pending.done():
             self._join()
 
     def restore(self, template: Any, step: int | None = None) -> tuple[int, Any, dict] | None:
-        """Gives (step, state, extra) of a step, the newest whole one by default, or None where nothing is saved.
+        """Returns (step, state, extra) of a step, by default the newest complete one, or None if nothing is saved.
 
         Args:
             template: shapes and dtypes of the state.
-            step: which; it must be one of `steps`.
+            step: the step to restore, one of `steps`.
 
         Raises:
-            Misfit: names, shapes or dtypes differ from the template's; nothing is cast.
-            Unreadable: the step asked for is not whole, or no step is.
+            Misfit: names, shapes or dtypes differ from those of the template; nothing is cast.
+            Unreadable: the given step is not complete, or, by default, no step is.
         """
-        found = self._newest() if step is None else (step, self._asked(step))
-        if found is None:
+        checked = self._newest() if step is None else (step, self._verify_known(step))
+        if checked is None:
             return None
-        at, note = found
-        _refuse_misfit(arrays.kinds(template), note["leaves"])
+        newest, note = checked
+        _check_fit(arrays.kinds(template), note["leaves"])
         try:
-            with self._reading(at):
-                return at, *arrays.read(self._folder(at), template)
+            with self._reading(newest):
+                return newest, *arrays.read(self._folder(newest), template)
         except _Deleted:
             return self.restore(template, step)
 
@@ -147,7 +147,7 @@ class Checkpoints:
         """Waits for the last save.
 
         Raises:
-            StorageError: it has failed, twice.
+            StorageError: the last save has failed twice.
         """
         try:
             self._join()
@@ -166,7 +166,7 @@ class Checkpoints:
     def _folder(self, step: int) -> Path:
         return self.directory / str(step)
 
-    def _asked(self, step: int) -> dict:
+    def _verify_known(self, step: int) -> dict:
         with contextlib.suppress(_Deleted):
             if step in self.steps:
                 return self._verify(step)
@@ -185,7 +185,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _reading(self, step: int) -> Iterator[None]:
-        """Raises _Deleted if the step is gone after it was read, whatever that gave."""
+        """Raises _Deleted if the step does not exist after the read, whether or not the read failed."""
         try:
             yield
         finally:
@@ -198,46 +198,46 @@ class Checkpoints:
         except seals.Broken as fault:
             return fault
         except FileNotFoundError:
-            return None  # a writer has just deleted it
+            return None  # a writer has just deleted the step
 
     def _save(self, step: int, state: Any, extra: dict, note: dict) -> None:
         try:
             self._write(step, state, extra, note, "draft")
-        except Exception as error:  # Orbax and tensorstore tell a full disk by errors of many types
+        except Exception as error:  # Orbax and tensorstore raise errors of many types on a full disk
             log.warning("step %d was not saved (%s); trying once more", step, _line(error))
-            try:  # under another name, for threads of the first trial may still write
+            try:  # under another name, because threads of the first attempt may still write
                 self._write(step, state, extra, note, "draft-again")
             except Exception as again:
-                there = ", ".join(map(str, self.steps)) or "none"
+                saved = ", ".join(map(str, self.steps)) or "none"
                 raise StorageError(
-                    f"{self._folder(step)}: was not saved: {_line(again)}; steps that are: {there}"
+                    f"{self._folder(step)}: was not saved: {_line(again)}; steps that are: {saved}"
                 ) from again
         if self._told is not None:
             self._told(step)
-        self._delete_what_is_not_kept()
+        self._delete_old_steps()
 
     def _write(self, step: int, state: Any, extra: dict, note: dict, name: str) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        for left in (*self.directory.glob(".draft-*"), *self.directory.glob(".trash-*")):
-            shutil.rmtree(left, ignore_errors=True)  # it takes room, and does no harm
-        self._refuse_a_full_disk(sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+        for leftover in (*self.directory.glob(".draft-*"), *self.directory.glob(".trash-*")):
+            shutil.rmtree(leftover, ignore_errors=True)  # one that stays only takes up space
+        self._check_free_space(sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         draft = self.directory / f".{name}-{step}"
         arrays.write(draft, state, extra)
         self._size = seals.seal(draft, note)
-        if self._folder(step).exists():  # broken, or `save` would have refused
+        if self._folder(step).exists():  # a broken one, otherwise `save` had raised an error
             self._delete(step)
         draft.rename(self._folder(step))
         sync(self.directory)
         sync(self.directory.parent)
         self._broken.discard(step)
 
-    def _refuse_a_full_disk(self, size: int) -> None:
+    def _check_free_space(self, size: int) -> None:
         needed, free = 3 * max(size, self._size), shutil.disk_usage(self.directory).free
         if free < needed:
-            told = f"{free / 1e6:.3g} MB are free, and {needed / 1e6:.3g} MB are needed"
-            raise OSError(errno.ENOSPC, told, str(self.directory))
+            message = f"{free / 1e6:.3g} MB are free, and {needed / 1e6:.3g} MB are needed"
+            raise OSError(errno.ENOSPC, message, str(self.directory))
 
-    def _delete_what_is_not_kept(self) -> None:
+    def _delete_old_steps(self) -> None:
         notes = {step: note for step in self.steps if isinstance(note := self._note(step), dict)}
         for step in notes.keys() - {*sorted(notes)[-2:], self._best(notes)}:
             try:
@@ -257,12 +257,12 @@ class Checkpoints:
         return best[0] if best else max(values, default=None)
 
 
-def _refuse_misfit(wanted: dict[str, str], found: dict[str, str]) -> None:
-    for name in wanted | found:
-        if wanted.get(name) != found.get(name):
+def _check_fit(expected: dict[str, str], saved: dict[str, str]) -> None:
+    for name in expected | saved:
+        if expected.get(name) != saved.get(name):
             raise Misfit(
-                f"the checkpoint does not fit: {name} is {found.get(name, 'missing')} in it,"
-                f" and {wanted.get(name, 'unknown')} in this configuration"
+                f"the checkpoint does not fit: {name} is {saved.get(name, 'missing')} in it,"
+                f" and {expected.get(name, 'unknown')} in this configuration"
             )
 
 

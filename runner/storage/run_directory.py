@@ -1,4 +1,4 @@
-"""The configuration and the run information in a run directory, and whether a run may use it."""
+"""Run directories: their configuration, run info and records, and whether a run may use them."""
 
 import dataclasses
 import logging
@@ -23,7 +23,7 @@ from runner.storage.run_info import NAME as RUN_INFO
 from runner.storage.run_info import RunInfo, read_record
 
 log = logging.getLogger()
-_updating = threading.Lock()  # the thread that saves updates it, too
+_updating = threading.Lock()  # the thread that saves checkpoints updates the run info, too
 
 FREE = {
     "steps",
@@ -36,17 +36,18 @@ FREE = {
     "loop.save_every",
     "loop.patience",
 }
-BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}  # all that a run killed at once leaves
-SHOWN = 8  # settings that are told where a run is refused
-PATHS = {"path", "run", "init_from"}  # names of settings that are paths
-HORIZON = "horizon"  # of an optimizer: the steps that its schedule spans
+# The files that a run leaves if it is killed before it has written its configuration.
+BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}
+SHOWN = 8  # settings that an error message lists
+PATHS = {"path", "run", "init_from"}  # names of settings whose values are paths
+HORIZON = "horizon"  # name of an optimizer's setting: the steps that its schedule spans
 
 
 class Directory:
     """A run directory.
 
     Args:
-        path: it need not exist.
+        path: the path of the directory, which need not exist.
     """
 
     def __init__(self, path: str | Path):
@@ -54,34 +55,34 @@ class Directory:
 
     @property
     def is_run(self) -> bool:
-        """Whether it holds a run."""
+        """Whether the directory holds a run."""
         return (self.path / "config.yaml").is_file()
 
     @property
     def config(self) -> dict:
-        """The run's resolved and completed configuration; raises Untrusted where it is more than plain data."""
+        """The resolved and completed configuration of the run; raises Untrusted if it is not plain data."""
         return complete(read_plain(self.path / "config.yaml"))
 
     @property
     def info(self) -> RunInfo:
-        """What is known about the run: status, versions, device, data, how it ended."""
+        """The run info: status, versions, device, data, and how the run ended."""
         return RunInfo.read(self.path)
 
     @property
     def records(self) -> list[dict]:
-        """The rows of `metrics.jsonl`; a last one that is being written, or was when the run was killed, is left."""
+        """The rows of `metrics.jsonl`, without a last one that is incomplete: being written, or cut by a kill."""
         path = self.path / "metrics.jsonl"
-        whole = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
-        return [read_record(line, f"{path}: line {number}") for number, line in enumerate(whole, 1)]
+        lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+        return [read_record(line, f"{path}: line {number}") for number, line in enumerate(lines, 1)]
 
     def vetted(self, trust_code: bool = False) -> dict:
-        """Gives the configuration, to build from.
+        """Returns the configuration, checked so that parts may be built from it.
 
         Args:
-            trust_code: it may name any code, and the directory may hold links.
+            trust_code: whether the configuration may name any code, and the directory may hold links.
 
         Raises:
-            ValueError: it holds no run, or one that is not trusted.
+            ValueError: the directory holds no run, or one that is not trusted.
         """
         self.refuse_no_run()
         config = self.config
@@ -91,61 +92,63 @@ class Directory:
         return config
 
     def refuse_no_run(self) -> None:
-        """Raises ValueError where it holds no run."""
+        """Raises ValueError if the directory holds no run."""
         if not self.is_run:
             raise ValueError(
                 f"{self.path}: holds no run (no config.yaml); `runner ls` lists those below a folder"
             )
 
     def claim(self, config: Mapping) -> None:
-        """Refuses a directory that cannot be this run's; writes nothing.
+        """Checks that a run with the given configuration may use the directory; writes nothing.
 
         Raises:
-            Occupied: it is a file, cannot be written to, holds something else, or a run of another configuration.
+            Occupied: the path is a file or not writable, or holds other files or a run of another configuration.
         """
         try:
-            found = next(path for path in (self.path, *self.path.parents) if path.exists())
-        except (OSError, ValueError) as error:  # a name that is too long, or no name at all
+            existing = next(path for path in (self.path, *self.path.parents) if path.exists())
+        except (OSError, ValueError) as error:  # a name that is too long, or not valid
             raise Occupied(f"run directory {self.path}: {getattr(error, 'strerror', error)}") from error
-        if not found.is_dir():
-            raise Occupied(f"run directory {self.path}: {found} is a file; take another hydra.run.dir")
-        if not os.access(found, os.W_OK):
-            raise Occupied(f"run directory {self.path}: {found} is not writable; take another hydra.run.dir")
-        if found != self.path or {entry.name for entry in self.path.iterdir()} <= BEGUN:
+        if not existing.is_dir():
+            raise Occupied(f"run directory {self.path}: {existing} is a file; take another hydra.run.dir")
+        if not os.access(existing, os.W_OK):
+            raise Occupied(
+                f"run directory {self.path}: {existing} is not writable; take another hydra.run.dir"
+            )
+        if existing != self.path or {entry.name for entry in self.path.iterdir()} <= BEGUN:
             return
         if not self.is_run:
             raise Occupied(
                 f"run directory {self.path}: holds files, but no run; take another hydra.run.dir, or empty it"
             )
         changes = [
-            told for key, told in differences(self.config, config) if key not in (config["allow"] or ())
+            change for key, change in differences(self.config, config) if key not in (config["allow"] or ())
         ]
         if changes:
             raise Occupied(
-                f"run directory {self.path}: holds a run of another configuration ({_some(changes)});"
-                " take another hydra.run.dir, or let it go on with them: allow=[KEY,...]"
+                f"run directory {self.path}: holds a run of another configuration ({_listed(changes)});"
+                " take another hydra.run.dir, or let it continue with them: allow=[KEY,...]"
             )
 
     def refuse_other_data(self, now: Mapping, config: Mapping) -> list[str]:
-        """Checks that the data are those that the run began with.
+        """Checks that the data are those with which the run began.
 
         Args:
-            now: the fields of `provenance.of` for the data as they are now.
-            config: of the run.
+            now: the fields of `provenance.of` for the current data.
+            config: the configuration of the run.
 
         Returns:
-            What else is not as it was, and so may change the bits of the run, or was allowed to change.
+            Other changes: those that may change the bits of the run, and those that `allow` names.
 
         Raises:
-            Occupied: the digest of the data is another, and `allow` does not name it.
+            Occupied: the digest of the data differs, and `allow` does not name `data`.
         """
         before, allowed = self.info, config["allow"] or ()
         if before.data != now["data"] and "data" not in allowed:
             raise Occupied(
                 f"run directory {self.path}: its data were others (digest {(before.data or 'none')[:8]} there,"
-                f" {now['data'][:8]} now); bring them back, or go on with these: allow=[data]"
+                f" {now['data'][:8]} now); restore them, or continue with these: allow=[data]"
             )
-        changes = [f"{told} (allowed)" for _, told in differences(self.config, config)]
+        changes = [f"{change} (allowed)" for _, change in differences(self.config, config)]
         for key in ("versions", "device", "processors", "data"):
             old, new = dict(leaves(getattr(before, key), key)), dict(leaves(now[key], key))
             changes += [
@@ -156,26 +159,26 @@ class Directory:
         return changes
 
     def begin(self, config: Mapping, **fields: Any) -> None:
-        """Creates the directory, and writes the configuration and the run information of a run that starts.
+        """Creates the directory, and writes the configuration and the run info of a run that starts.
 
         Args:
-            config: resolved and checked.
-            fields: of `RunInfo`.
+            config: the resolved and checked configuration.
+            fields: fields of `RunInfo`.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(error.errno, f"run directory: {error.strerror}", str(self.path)) from error
-        plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # it was for this once
-        goes_on = shlex.join(["runner", "resume", str(self.path)])
+        plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # `allow` is for one start only
+        resume = shlex.join(["runner", "resume", str(self.path)])
         self.update_info(
-            **fields, status="running", started=utc(), ended=None, error=None, bad_step=None, goes_on=goes_on
+            **fields, status="running", started=utc(), ended=None, error=None, bad_step=None, goes_on=resume
         )
-        replace(self.path / "config.yaml", plain.encode())  # last, for it makes the directory a run
+        replace(self.path / "config.yaml", plain.encode())  # last, because it makes the directory a run
 
     @contextmanager
     def recording_the_end(self) -> Iterator[None]:
-        """Records in the run information how the run ended, whatever happened."""
+        """Records in the run info how the run ended, with or without an error."""
         try:
             yield
             self.update_info(status="finished", ended=utc())
@@ -188,24 +191,24 @@ class Directory:
             raise
 
     def update_info(self, **fields: Any) -> None:
-        """Changes fields of the run information, in one atomic write."""
+        """Changes fields of the run info, in one atomic write."""
         with _updating:
-            known = (self.path / RUN_INFO).is_file()
-            info = dataclasses.replace(self.info, **fields) if known else RunInfo(**fields)
+            exists = (self.path / RUN_INFO).is_file()
+            info = dataclasses.replace(self.info, **fields) if exists else RunInfo(**fields)
             replace(self.path / RUN_INFO, info.to_json())
 
 
 def below(folder: str | Path) -> Iterator[Path]:
-    """Finds the run directories below a folder; what their writers delete meanwhile is passed over."""
+    """Yields the run directories below a folder; skips folders that are deleted in the meantime."""
     for path, _, files in os.walk(folder):
         if {"config.yaml", RUN_INFO} <= {*files}:
             yield Path(path)
 
 
 def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
-    """Yields the settings in which two configurations are different runs, each with "key: old there, new here"."""
+    """Yields the settings that make two configurations different runs, each with "key: old there, new asked for"."""
     old_leaves, new_leaves = (dict(leaves(with_defaults(config))) for config in (old, new))
-    for key in dict(leaves(old)) | dict(leaves(new)):  # what neither names is equal by default
+    for key in dict(leaves(old)) | dict(leaves(new)):  # settings that neither names have equal defaults
         before, after = old_leaves.get(key, "nothing"), new_leaves.get(key, "nothing")
         if _comparable(key, before) == _comparable(key, after) or key in FREE or _is_unread_horizon(key, new):
             continue
@@ -218,7 +221,7 @@ def _comparable(key: str, value: Any) -> Any:
 
 
 def leaves(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Walks a configuration down to its plain values, as (dotted key, value)."""
+    """Yields the plain values of a configuration, as (dotted key, value)."""
     if isinstance(config, Mapping) and config:
         for key, value in config.items():
             yield from leaves(value, f"{path}.{key}" if path else str(key))
@@ -235,17 +238,17 @@ def _is_unread_horizon(key: str, config: Mapping) -> bool:
     if name != HORIZON or not isinstance(node, Mapping) or "schedule" not in node:
         return False
     schedule = config["schedule"] if node["schedule"] == "@schedule" else node["schedule"]
-    read = signature(schedule["_target_"]) if isinstance(schedule, Mapping) else None
+    target = signature(schedule["_target_"]) if isinstance(schedule, Mapping) else None
     return not isinstance(schedule, Mapping) or not (
-        read is None or read.constants.get("needs_horizon", True)
+        target is None or target.constants.get("needs_horizon", True)
     )
 
 
-def _some(changes: list[str]) -> str:
+def _listed(changes: list[str]) -> str:
     more = f"; and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
     return "; ".join(changes[:SHOWN]) + more
 
 
 def utc() -> str:
-    """Returns the time in UTC, to the second."""
+    """Returns the current time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

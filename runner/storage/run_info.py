@@ -1,4 +1,4 @@
-"""What `run.json` holds about a run, as a typed object. Only this module knows the file's keys."""
+"""The run info, the content of `run.json`, as a typed object. Only this module uses the keys of the file."""
 
 import dataclasses
 import json
@@ -7,38 +7,37 @@ from typing import Any
 
 NAME = "run.json"
 NO_BEST = {"metric": None, "value": None, "step": None}
-VERSION = (
-    1  # of the file's format; files without one were written before it was recorded, and have the same keys
-)
+# The version of the file format. Files without a version were written before it was recorded, with the same keys.
+VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class RunInfo:
-    """What is known about a run beside its configuration; each field is a key of `run.json`.
+    """Information about a run in addition to its configuration; each field is a key of `run.json`.
 
     Attributes:
         status: "running", "finished", "stopped" (it can be resumed) or "failed".
-        seed: of the run, or the first of several seeds.
-        command: the words of the command that trained last.
+        seed: the seed of the run, or the first of several seeds.
+        command: the arguments of the last command that trained the run.
         device: platform, kind and number of devices.
-        processors: number that XLA used.
-        versions: of Python and of packages.
-        git: commit of the working directory, with a plus if files were changed.
-        spec: what the data says of itself, as of `Spec.to_json`.
-        data: digest of the data.
+        processors: the number of processors that XLA used.
+        versions: the versions of Python and of packages.
+        git: the commit of the working directory, with a plus if files were changed.
+        spec: the spec of the data, as returned by `Spec.to_json`.
+        data: the digest of the data.
         init_from: run, step and names of the warm start.
         weights: "raw" or "average": which parameters are evaluated.
-        step: the last one of a finished run.
+        step: the last step of a finished run.
         best: metric, value and step of the best evaluation, each None if there is none.
         stopped_early: whether patience ended the run before its last step.
-        saved: the newest step that is safe on disk.
+        saved: the newest step whose checkpoint is on the disk.
         changes: settings, data or versions that changed when the run was resumed.
-        started: time of the last start, in UTC.
-        ended: time of its end, in UTC.
-        error: what ended it, or None.
-        bad_step: the step with the first value that was not finite.
+        started: the time of the last start, in UTC.
+        ended: the time of its end, in UTC.
+        error: the error that ended the run, or None.
+        bad_step: the step of the first value that was not finite.
         goes_on: the command that resumes the run.
-        version: of the file's format.
+        version: the version of the file format.
     """
 
     status: str
@@ -66,25 +65,25 @@ class RunInfo:
 
     @classmethod
     def read(cls, folder: Path) -> "RunInfo":
-        """Reads the file of a run directory; keys that it lacks take their defaults.
+        """Reads the file of a run directory; missing keys take their defaults.
 
         Raises:
-            ValueError: there is no such file, it is damaged, or a newer version of runner has written it.
+            ValueError: there is no such file, it is damaged, or it was written in another version of the format.
         """
         path = folder / NAME
         if not path.is_file():
             raise ValueError(f"{path}: there is no such file; it is written when a run begins")
-        found = read_record(path.read_bytes(), str(path))
-        if "status" not in found:
+        values = read_record(path.read_bytes(), str(path))
+        if "status" not in values:
             raise ValueError(f"{path}: has no status; restore a copy")
-        if found.get("version", VERSION) != VERSION:
-            raise ValueError(f"{path}: was written by another version of runner (format {found['version']})")
+        if values.get("version", VERSION) != VERSION:
+            raise ValueError(f"{path}: was written by another version of runner (format {values['version']})")
         known = {field.name: field.type for field in dataclasses.fields(cls)}
-        for key, value in found.items():
+        for key, value in values.items():
             kind: Any = known.get(key, object)
             if not isinstance(value, kind):
                 raise ValueError(f"{path}: {key} is {value!r}, not {kind}; restore a copy")
-        info = cls(**{key: value for key, value in found.items() if key in known})
+        info = cls(**{key: value for key, value in values.items() if key in known})
         if not NO_BEST.keys() <= info.best.keys():
             raise ValueError(f"{path}: best lacks a metric, a value or a step; restore a copy")
         return info
@@ -98,16 +97,16 @@ def read_record(text: bytes, where: str) -> dict:
     """Parses one JSON object.
 
     Args:
-        text: of the object.
+        text: the text of the object.
         where: file and line, for the error message.
 
     Raises:
-        ValueError: it is damaged, or no object.
+        ValueError: the text is damaged, or not an object.
     """
     try:
-        found = json.loads(text)
+        record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: is damaged or no JSON ({error}); repair it or restore a copy") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{where}: is no JSON object; repair it or restore a copy")
-    return found
+        raise ValueError(f"{where}: is damaged or not JSON ({error}); repair it or restore a copy") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{where}: is not a JSON object; repair it or restore a copy")
+    return record

@@ -1,4 +1,7 @@
-"""Seals: a file in a finished folder that makes it durable and vouches for each of its files, byte by byte."""
+"""Seals: a file in a complete folder with the size and SHA-256 digest of each of its files.
+
+A folder is sealed once all its files are on the disk.
+"""
 
 import hashlib
 import json
@@ -12,18 +15,18 @@ NAME = "seal.json"
 
 
 class Broken(ValueError):
-    """A folder that its seal does not vouch for."""
+    """A folder that does not match its seal."""
 
 
 def seal(folder: Path, note: Mapping[str, Any]) -> int:
-    """Seals a folder that nobody else knows of yet; renaming it is then what publishes it, whole.
+    """Seals a folder that nothing else reads yet; renaming it afterwards publishes it as a whole.
 
     Args:
-        folder: complete; all of it reaches the disk before this returns.
-        note: goes through JSON; the seal vouches for it as well.
+        folder: a complete folder; all of it is on the disk when this function returns.
+        note: values that JSON can represent; the seal protects them as well.
 
     Returns:
-        The bytes of its files.
+        The total size of the files in bytes.
     """
     files = {}
     for name, path in _contents(folder):
@@ -38,7 +41,7 @@ def seal(folder: Path, note: Mapping[str, Any]) -> int:
 
 
 def note(folder: Path) -> dict[str, Any]:
-    """Gives what was noted in a folder's seal; its files are not looked at.
+    """Returns the note in the seal of a folder, without a check of its files.
 
     Raises:
         Broken: the seal is damaged.
@@ -48,23 +51,23 @@ def note(folder: Path) -> dict[str, Any]:
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Reads every file of a folder and gives the note of its seal.
+    """Checks every file of a folder and returns the note of its seal.
 
     Raises:
-        Broken: a file, or the seal, is missing, damaged, unreadable or unknown.
+        Broken: a file is missing, damaged, unreadable or not listed in the seal, or the seal itself is not valid.
     """
     try:
         body = _body(folder)
-        found = dict(_contents(folder))
+        paths = dict(_contents(folder))
         for name, (size, digest) in body["files"].items():
-            if name not in found:
+            if name not in paths:
                 raise Broken(f"file {name} is missing")
-            if found[name].stat().st_size != size or _digest(found[name]) != digest:
+            if paths[name].stat().st_size != size or _digest(paths[name]) != digest:
                 raise Broken(f"file {name} is damaged")
     except OSError as error:
         missing = isinstance(error, FileNotFoundError) and error.filename == str(folder / NAME)
         raise Broken("it has no seal" if missing else f"{error.filename}: {error.strerror}") from error
-    unknown = sorted(found.keys() - body["files"].keys())
+    unknown = sorted(paths.keys() - body["files"].keys())
     if unknown:
         raise Broken(f"file {unknown[0]} is unknown to its seal")
     return body["note"]
@@ -74,11 +77,11 @@ def _body(folder: Path) -> dict[str, Any]:
     try:
         text = (folder / NAME).read_text()
         outer = json.loads(text)
-        whole = outer.keys() == {"sha256", "body"} and _sha256(outer["body"]) == outer["sha256"]
-        if whole and json.dumps(outer) == text:  # nor is there anything beside it, such as a space
+        is_valid = outer.keys() == {"sha256", "body"} and _sha256(outer["body"]) == outer["sha256"]
+        if is_valid and json.dumps(outer) == text:  # and the file has no other bytes, such as a space
             return json.loads(outer["body"])
     except (ValueError, TypeError, AttributeError):
-        pass  # what damage leaves of JSON
+        pass  # damaged JSON
     raise Broken("its seal is damaged")
 
 

@@ -103,10 +103,10 @@ TEXTS = {
     "other bytes": ("more: \udcff", "can't decode byte 0xff"),
 }
 INFOS = {
-    "half": ('{"seed": 0, "spec": {', "run.json: is damaged or no JSON"),
-    "nothing": ("", "run.json: is damaged or no JSON"),
-    "a list": ("[]", "run.json: is no JSON object"),
-    "depth": ("[" * 99_999, "run.json: is damaged or no JSON"),
+    "half": ('{"seed": 0, "spec": {', "run.json: is damaged or not JSON"),
+    "nothing": ("", "run.json: is damaged or not JSON"),
+    "a list": ("[]", "run.json: is not a JSON object"),
+    "depth": ("[" * 99_999, "run.json: is damaged or not JSON"),
     "no status": ("{}", "run.json: has no status"),
     "no spec": ('{"status": "finished"}', "run.json: does not describe the run's data (KeyError"),
     "another spec": (
@@ -119,7 +119,7 @@ WORDS = {
     **{f"set {name}": words for name, (_, *words) in SETTINGS.items()},
     **{f"text {name}": words for name, (_, *words) in TEXTS.items()},
     **{f"info {name}": words for name, (_, *words) in INFOS.items()},
-    "record": ["metrics.jsonl: line 2: is damaged or no JSON"],
+    "record": ["metrics.jsonl: line 2: is damaged or not JSON"],
     **{name: ["is neither a file nor a folder"] for name in (*(f"link {name}" for name in LINKS), "pipe")},
 }
 # The verbs that read what is wrong before they write; all read the configuration.
