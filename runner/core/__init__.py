@@ -1,4 +1,4 @@
-"""What scenarios are built from: their protocol, specs, nets, statistics, averages and named leaves."""
+"""Building blocks of scenarios: their protocol, specs, nets, statistics, averages and named leaves."""
 
 from typing import TYPE_CHECKING
 

@@ -11,7 +11,7 @@ from runner.core.protocol import Params
 
 
 def start(params: Params, decay: float | None) -> Any:
-    """Returns the first value of an average, a copy of the parameters; None if it is off."""
+    """Returns the initial value of an average, a copy of the parameters; None if it is off."""
     return None if decay is None else copy(params)
 
 
@@ -33,5 +33,5 @@ def averaged(net: TrainState, average: Any) -> TrainState:
 
 
 def weights(decay: float | None) -> str:
-    """Returns which weights `averaged` takes, as a scenario states them: "average" or "raw"."""
+    """Returns which weights `averaged` uses, for the attribute `weights` of a scenario: "average" or "raw"."""
     return "raw" if decay is None else "average"

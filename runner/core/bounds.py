@@ -8,17 +8,17 @@ Value = TypeVar("Value")
 
 
 class Bound(NamedTuple):
-    """A condition on a value, and the message for a value that fails it."""
+    """A condition on a value, and the error message for a value that does not satisfy it."""
 
     holds: Callable[[Any], bool]
-    message: str  # a format string of `{value}` and `{owner}`, the name of the class that has the setting
+    message: str  # a format string with `{value}` and `{owner}`, the name of the class that has the setting
 
 
 def require(owner: Any, **bounds: Bound) -> None:
-    """Checks fields of an object, in the order in which they are listed.
+    """Checks fields of an object, in the order of the arguments.
 
     Raises:
-        ValueError: a field is out of its bound; the message begins with the name of the field.
+        ValueError: a field does not satisfy its bound; the message begins with the name of the field.
     """
     for name, bound in bounds.items():
         check(name, getattr(owner, name), bound, type(owner).__name__)
@@ -28,7 +28,7 @@ def check(name: str, value: Any, bound: Bound, owner: str = "") -> None:
     """Checks one value.
 
     Raises:
-        ValueError: the value is out of the bound; the message begins with the given name.
+        ValueError: the value does not satisfy the bound; the message begins with the given name.
     """
     if not bound.holds(value):
         raise ValueError(f"{name}: {bound.message.format(value=value, owner=owner)}")
@@ -38,7 +38,7 @@ def override(owner: Any, name: str, value: Value | None, bound: Bound) -> Value:
     """Returns an argument that overrides the field of the same name, or the field if the argument is None.
 
     Raises:
-        ValueError: the argument is out of the bound; the message begins with its name.
+        ValueError: the argument does not satisfy the bound; the message begins with its name.
     """
     if value is None:
         return getattr(owner, name)

@@ -8,18 +8,18 @@ import jax.numpy as jnp
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """Returns every leaf of a state by its name, such as `net.params.mlp/linear.w`."""
+    """Returns the leaves of a state by name, such as `net.params.mlp/linear.w`."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def begins(name: str, prefixes: Sequence[str]) -> bool:
-    """Returns whether a name is one of the prefixes, or continues one with a point or a slash."""
+    """Returns whether a name is one of the prefixes, or continues one with a dot or a slash."""
     return any(name == prefix or name.startswith((f"{prefix}.", f"{prefix}/")) for prefix in prefixes)
 
 
 def refuse_unknown_names(setting: str, prefixes: Sequence[str], tree: Any) -> None:
-    """Raises ValueError if one of the prefixes begins the name of no leaf."""
+    """Raises ValueError if no leaf has a name that begins with one of the prefixes."""
     known = list(named_leaves(tree))
     for prefix in prefixes:
         if not any(begins(name, [prefix]) for name in known):
@@ -27,11 +27,11 @@ def refuse_unknown_names(setting: str, prefixes: Sequence[str], tree: Any) -> No
 
 
 def listed(names: Sequence[str], shown: int = 8) -> str:
-    """Lists names for a message, up to `shown`, and counts the others."""
+    """Returns up to `shown` names for a message, and the number of the others."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
 
 
 def copy(tree: Any) -> Any:
-    """Copies every leaf, so that two trees in one state share no buffer and both can be donated."""
+    """Returns a copy of every leaf, so that two trees in one state share no buffer and both can be donated."""
     return jax.tree.map(jnp.copy, tree)

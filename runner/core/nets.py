@@ -1,4 +1,4 @@
-"""Nets of every kind in one calling form, and their training states."""
+"""Nets of every kind in one calling convention, and their training states."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ Net = hk.TransformedWithState
 
 
 class TrainState(NamedTuple):
-    """One net in training."""
+    """The training state of one net."""
 
     params: Params
-    net_state: Any  # what the net itself keeps from call to call: BatchNorm's moving statistics, say
+    net_state: Any  # state of the net from call to call, such as the moving statistics of BatchNorm
     opt_state: Any
 
 
@@ -37,7 +37,7 @@ def lift(net: Any) -> Net:
     init, apply = net
     names = list(inspect.signature(apply).parameters)[1:]
     has_state = names[:1] in (["state"], ["net_state"])
-    takes_key = names[has_state : has_state + 1] in (["rng"], ["key"])
+    has_key = names[has_state : has_state + 1] in (["rng"], ["key"])
 
     def lifted_init(key, *inputs, is_training=True):
         variables = init(key, *inputs, **_mode(init, is_training))
@@ -45,7 +45,7 @@ def lift(net: Any) -> Net:
 
     def lifted_apply(params, net_state, key, *inputs, is_training):
         state = (net_state,) if has_state else ()
-        keys = (key,) if takes_key else ()
+        keys = (key,) if has_key else ()
         outputs = apply(params, *state, *keys, *inputs, **_mode(apply, is_training))
         return outputs if has_state else (outputs, net_state)
 
@@ -57,7 +57,7 @@ def _mode(function, is_training: bool) -> dict[str, bool]:
 
 
 def create(net: Any, optimizer: Optimizer, key: Key, *inputs: jax.Array) -> TrainState:
-    """Initializes a net on example inputs, and its optimizer."""
+    """Returns the training state of a net and its optimizer, initialized on example inputs."""
     params, net_state = lift(net).init(key, *inputs, is_training=True)
     return TrainState(params, net_state, optimizer.init(params))
 
@@ -65,13 +65,13 @@ def create(net: Any, optimizer: Optimizer, key: Key, *inputs: jax.Array) -> Trai
 def call(
     net: Any, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool
 ) -> tuple[Any, Any]:
-    """Calls a net; returns its outputs and its new net state, which in evaluation mode is the old one."""
+    """Returns the outputs of a net, and its new net state, which in evaluation mode is the old one."""
     outputs, net_state = lift(net).apply(state.params, state.net_state, key, *inputs, is_training=is_training)
     return outputs, net_state if is_training else state.net_state
 
 
 def apply_gradients(optimizer: Optimizer, state: TrainState, grads: Params, net_state: Any) -> TrainState:
-    """Updates one net by its gradients."""
+    """Returns the training state of one net after an update by its gradients."""
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     return TrainState(optax.apply_updates(state.params, updates), net_state, opt_state)
 
@@ -79,11 +79,11 @@ def apply_gradients(optimizer: Optimizer, state: TrainState, grads: Params, net_
 def forward(
     net: Any, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool = True
 ) -> tuple[Any, TrainState]:
-    """Calls a net, in training mode unless stated otherwise.
+    """Calls a net, by default in training mode.
 
     Returns:
-        The outputs, and the `TrainState` with the new state of the net (the moving statistics of BatchNorm, say),
-        which in evaluation mode is the old one.
+        The outputs, and the `TrainState` with the new net state (such as the moving statistics of BatchNorm), which
+        in evaluation mode is the old one.
     """
     outputs, net_state = call(net, state, key, *inputs, is_training=is_training)
     return outputs, state._replace(net_state=net_state)
@@ -102,7 +102,7 @@ def update(
     """Updates one net by the gradient of a loss with respect to its parameters.
 
     Args:
-        optimizer: of the net.
+        optimizer: the optimizer of the net.
         net: the net before the update.
         loss: `loss(net) -> value, (net after the forward passes, metrics)`.
 
@@ -126,7 +126,7 @@ def update_jointly(
     """Updates several nets by the gradient of one loss, which is computed in a single backward pass.
 
     Args:
-        optimizer: of each of the nets, which each have their own `opt_state`.
+        optimizer: the optimizer of each of the nets, which each have their own `opt_state`.
         nets: the nets before the update.
         loss: `loss(*nets) -> value, (nets after the forward passes, metrics)`.
 

@@ -1,4 +1,4 @@
-"""The spec of a dataset: shapes, dtypes, statistics and classes, from which nets are initialised."""
+"""The spec of a dataset: shapes, dtypes, statistics and classes, from which nets are initialized."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,43 +11,43 @@ Array = jax.Array | np.ndarray
 
 
 class Modes(NamedTuple):
-    """The known modes of a mixture of equal, round Gaussians."""
+    """The known modes of a mixture of equal, isotropic Gaussians."""
 
     centres: Any  # [M, D]
-    spread: Any  # the standard deviation of each, a number
+    spread: Any  # the standard deviation of each mode, a scalar
 
 
 class Column(NamedTuple):
-    """One column of a user's table: numbers, or texts that become one 0/1 feature for each category."""
+    """One column of a table: numbers, or texts that are encoded as one 0/1 feature per category."""
 
     name: str
     categories: tuple[str, ...] = ()
 
 
 class Feature(NamedTuple):
-    """Shape of one example, without the batch axis, and dtype name."""
+    """The shape of one example, without the batch axis, and the name of the dtype."""
 
     shape: tuple[int, ...]
     dtype: str
 
 
 class Spec:
-    """What data says of itself: enough to initialise nets and to read what they put out, without the data.
+    """The description of a dataset: enough to initialize nets and to interpret their outputs without the data.
 
-    A pytree: the statistics, modes and entropy are its leaves, the rest is static.
+    A spec is a pytree: the statistics, modes and entropy are its leaves, all other attributes are static.
 
     Attributes:
         features: name in the batch -> shape of one example and dtype.
-        mean: name -> mean of the training rows, for floating features: of each entry of a vector, of each
-            channel (last axis) of anything larger.
-        std: name -> standard deviation likewise; 1 where a feature is constant.
-        classes: count of classes of `y`, or None.
-        labels: names of the classes, or empty.
-        columns: the table's columns that make `x`, or empty.
-        target: the name of the table's target column, or None.
-        vocabulary: the text of each token, where x is tokens, or empty.
-        modes: the centres and spread, where the data is a known mixture.
-        entropy: of one more token, in nats, where the source of the tokens is known.
+        mean: name -> mean of the training rows, for floating features: of each entry of a vector, and of each
+            channel (last axis) of arrays with more axes.
+        std: name -> standard deviation, for the same features and axes; 1 if a feature is constant.
+        classes: the number of classes of `y`, or None.
+        labels: the names of the classes, or empty.
+        columns: the columns of the table from which `x` is built, or empty.
+        target: the name of the target column of the table, or None.
+        vocabulary: the text of each token if x consists of tokens, or empty.
+        modes: the centres and spread if the data is a known mixture, or None.
+        entropy: the entropy of the next token in nats, if the source of the tokens is known, or None.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Spec:
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], **known) -> "Spec":
-        """Reads shapes, dtypes and statistics off the training rows, arrays [N, ...] of one length.
+        """Returns the spec of training rows, arrays [N, ...] of one length, with their shapes, dtypes and statistics.
 
-        Whole numbers `y` [N] count as classes `0..max` unless `classes` is given.
+        Whole numbers `y` [N] are interpreted as classes `0..max` unless `classes` is given.
         """
-        dtype = jax.dtypes.canonicalize_dtype  # of what the rows become on a device
+        dtype = jax.dtypes.canonicalize_dtype  # the dtype of the rows on a device
         features = {name: (rows.shape[1:], dtype(rows.dtype)) for name, rows in arrays.items()}
         floating = {name: rows for name, rows in arrays.items() if jnp.issubdtype(rows.dtype, jnp.floating)}
         moments = {name: _moments(np.asarray(rows)) for name, rows in floating.items()}
@@ -90,7 +90,7 @@ class Spec:
         )
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Gives the shape of one example of a feature.
+        """Returns the shape of one example of a feature.
 
         Raises:
             ValueError: the data has no such feature.
@@ -100,11 +100,11 @@ class Spec:
         return self.features[name].shape
 
     def example(self, size: int) -> dict[str, jax.Array]:
-        """Makes a batch of zeros `[size, ...]`, for the initialisation of nets."""
+        """Returns a batch of zeros `[size, ...]`, for the initialization of nets."""
         return {name: jnp.zeros((size, *shape), dtype) for name, (shape, dtype) in self.features.items()}
 
     def to_json(self) -> dict:
-        """Gives all but the statistics and modes, which live in the state and in the dataset."""
+        """Returns all attributes but the statistics and modes, which are stored in the state and in the dataset."""
         return {
             "features": {name: [list(shape), dtype] for name, (shape, dtype) in self.features.items()},
             "classes": self.classes,
@@ -117,7 +117,7 @@ class Spec:
 
     @classmethod
     def from_json(cls, saved: Mapping) -> "Spec":
-        """Rebuilds a spec; its statistics are zeros and ones of the right shapes."""
+        """Returns a spec from `to_json`; its statistics are zeros and ones of the right shapes."""
         columns = [Column(name, tuple(categories)) for name, categories in saved["columns"]]
         features = {name: Feature(tuple(shape), dtype) for name, (shape, dtype) in saved["features"].items()}
         shapes = {

@@ -9,7 +9,7 @@ from runner.core.spec import Spec
 
 
 class Statistics(NamedTuple):
-    """Mean and standard deviation of the training rows, part of a state so that predictions need no data."""
+    """Mean and standard deviation of the training rows; part of the state, so that predictions need no data."""
 
     mean: jax.Array
     std: jax.Array
@@ -22,18 +22,18 @@ class Statistics(NamedTuple):
         return cls(jnp.zeros(()), jnp.ones(()))
 
     def over(self, shape: tuple[int, ...]) -> "Statistics":
-        """Broadcasts the statistics to the shape of one example."""
+        """Returns the statistics, broadcast to the shape of one example."""
         return Statistics(*(jnp.broadcast_to(values, shape) for values in self))
 
     def standardize(self, values: jax.Array) -> jax.Array:
-        """Scales floating values to mean zero and deviation one; returns integers unchanged."""
+        """Returns floating values scaled to mean zero and standard deviation one; integers are unchanged."""
         if not jnp.issubdtype(values.dtype, jnp.floating):
             return values
         mean, std = self._over(values)
         return (values - mean) / std
 
     def restore(self, values: jax.Array) -> jax.Array:
-        """Inverts `standardize`."""
+        """Returns the inverse of `standardize`."""
         mean, std = self._over(values)
         return values * std + mean
 
