@@ -12,13 +12,13 @@ __all__ = ["Loop", "Run", "open_run"]
 
 
 def lazy_attributes(package: str, names: Sequence[str], modules: Sequence[str]) -> Callable[[str], Any]:
-    """Returns a package's `__getattr__`, which imports what the package offers at its first use.
+    """Returns a package's `__getattr__`, which imports the public names of the package at their first use.
 
-    So importing a package costs nothing: a command is checked, and refused, without JAX.
+    Importing a package is then cheap: a command is checked, and rejected if it is not valid, without importing JAX.
 
     Args:
-        package: its name.
-        names: what it offers, its `__all__`.
+        package: the name of the package.
+        names: the public names of the package, its `__all__`.
         modules: the modules of the package that define these names.
     """
 

@@ -1,4 +1,4 @@
-"""`python -m runner` does what the command `runner` does."""
+"""The command `runner`, as `python -m runner`."""
 
 from runner.cli import command
 

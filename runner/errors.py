@@ -1,8 +1,8 @@
-"""Every error that a user can meet, and how an error is shown in one line.
+"""The errors that users can see, and the description of an error in one line.
 
-An error that a part raises on purpose about a setting or about data is a `ValueError` from a `raise` statement of that
-part: its message says what is wrong, and is shown as it is. Any other exception is a fault in code, and is shown with
-its type and place.
+An error that a part raises deliberately, about a setting or about data, is a `ValueError` from a `raise` statement of
+that part: its message describes the error, and is shown unchanged. Any other exception is a fault in code, and is shown
+with its type, file and line.
 """
 
 import linecache
@@ -13,23 +13,23 @@ import traceback
 from pathlib import Path
 
 OWN = Path(__file__).parent
-# Their frames are passed over when the place of a fault is shown; the caller's own code comes before them.
+# Frames of these libraries are skipped when the file and line of a fault are shown, in favor of the caller's code.
 LIBRARIES = {"absl", "chex", "flax", "haiku", "hydra", "jax", "jaxlib", "matplotlib", "numpy", "omegaconf"}
 LIBRARIES |= {"optax", "orbax", "PIL", "scipy", "sklearn", "yaml"}
 
 
 class RunnerError(Exception):
-    """The base of the errors of runner; the message is one line that says where, what and what to do.
+    """The base of the errors of runner; the message is one line that says where and what the error is, and what to do.
 
     Attributes:
-        exit_code: of the command that ends with this error.
+        exit_code: the exit code of a command that ends with this error.
     """
 
     exit_code = 1
 
 
 class ConfigError(RunnerError, ValueError):
-    """A command or a configuration that is refused."""
+    """A command or a configuration that is not valid."""
 
     exit_code = 2
 
@@ -41,13 +41,13 @@ class Occupied(RunnerError, ValueError):
 
 
 class Untrusted(RunnerError, ValueError):
-    """A saved run that holds more than plain data, or names code that is not trusted."""
+    """A saved run that contains more than plain data, or names code that is not trusted."""
 
     exit_code = 2
 
 
 class Busy(RunnerError, ValueError):
-    """A run directory in which another process trains."""
+    """A run directory that another process uses for training."""
 
     exit_code = 3
 
@@ -62,8 +62,8 @@ class NotFinite(RunnerError, ArithmeticError):
     """A loss, or a leaf of the state, that is NaN or infinite.
 
     Args:
-        step: the first step at which it is not finite, or by which that was noticed.
-        message: which value it is.
+        step: the first step at which the value is not finite, or the step at which this was detected.
+        message: the message, which names the value.
     """
 
     exit_code = 5
@@ -89,13 +89,13 @@ class Unreadable(RunnerError, ValueError):
 
 
 class Stopped(RunnerError):
-    """A run that was asked to stop; its state is saved, and it can be resumed."""
+    """A run that was stopped on request; its state is saved, and it can be resumed."""
 
     exit_code = 130
 
 
 def describe(error: BaseException) -> str:
-    """Returns an error as one line: its message, or for a fault in code the place, the type and the message."""
+    """Returns an error as one line: its message, or for a fault in code file and line, the type and the message."""
     message = " ".join(str(error).split())
     if is_deliberate(error):
         return message
@@ -114,7 +114,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def is_deliberate(error: BaseException) -> bool:
-    """Returns whether the message of an error is meant for users: it was raised on purpose, or by the system."""
+    """Returns whether the message of an error is meant for users: it was raised deliberately, or by the system."""
     if isinstance(error, RunnerError | OSError):
         return True
     return isinstance(error, ValueError) and _was_raised(error)
@@ -130,7 +130,7 @@ def _was_raised(error: BaseException) -> bool:
 
 
 def fault_of(error: BaseException) -> traceback.FrameSummary | None:
-    """Returns the innermost frame of a user's code, or else of runner, in which an error occurred."""
+    """Returns the innermost frame of a user's code, or otherwise of runner, in which an error occurred."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
     own = [frame for frame in frames if not Path(frame.filename).is_relative_to(OWN)]
     return (own or frames or [None])[-1]
@@ -151,7 +151,7 @@ def _is_library(filename: str) -> bool:
 
 
 def _shown(filename: str) -> str:
-    """Returns the shortest of a file's names relative to the working directory and to the folders of imports."""
+    """Returns the shortest name of a file, relative to the working directory or a folder of imports, or absolute."""
     path = Path(filename)
     roots = [os.getcwd(), *(folder for folder in sys.path if folder)]
     names = [str(path.relative_to(root)) for root in roots if path.is_relative_to(root)]

@@ -1,1 +1,1 @@
-"""What belongs to the whole process: signals, the terminal, compiled programs."""
+"""Resources of the whole process: signals, the terminal, files, memory and compiled programs."""

@@ -1,4 +1,4 @@
-"""Compiled programs: kept on disk from one process to the next, and released by one that compiles very many."""
+"""Compiled programs: the cache on disk across processes, and their release if a process compiles very many."""
 
 import hashlib
 import os
@@ -10,66 +10,69 @@ from pathlib import Path
 from runner.process.memory import memory_maps
 
 SWITCH = "RUNNER_CACHE"
-MOST_MAPS = 5_000  # memory maps of compiled programs; a small net takes 250, a GAN 1,000, and 1,000 take 0.1 to 0.5 GB
+# Memory maps of compiled programs. A small net needs 250, a GAN 1,000, and 1,000 maps take 0.1 to 0.5 GB.
+MOST_MAPS = 5_000
 
 
-class _Floor:
-    """How many memory maps this process has without compiled programs."""
+class _Baseline:
+    """The number of memory maps of this process without compiled programs."""
 
     lock = threading.Lock()
     maps: int | None = None
 
 
 def keep_compiled_programs() -> None:
-    """Makes JAX, which must not be imported yet, keep what it compiles in the user's cache folder.
+    """Configures JAX, which must not be imported yet, to cache compiled programs in the user's cache folder.
 
-    The environment variable RUNNER_CACHE names another folder, or says "off". Where JAX's own
+    The environment variable RUNNER_CACHE names another folder, or is "off". If JAX's own variable
     JAX_COMPILATION_CACHE_DIR is set, nothing is changed.
     """
-    place = os.environ.get(SWITCH) or os.path.join(
+    cache = os.environ.get(SWITCH) or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "runner"
     )
-    if place == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    if cache == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    folder = Path(place).absolute() / f"jaxlib-{version('jaxlib')}-{_processor()}"
+    folder = Path(cache).absolute() / f"jaxlib-{version('jaxlib')}-{_processor()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a home that cannot be written to costs time, and is no error
+    except OSError:  # a home folder that is not writable costs time, but is not an error
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    # A short run is many small programs: each is worth keeping.
+    # A short run compiles many small programs, each of which is worth caching.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 def release_programs(most_maps: int = MOST_MAPS) -> None:
-    """Drops all programs that JAX has compiled in this process where they take more memory maps than `most_maps`.
+    """Drops all programs that JAX has compiled in this process if they use more memory maps than `most_maps`.
 
-    JAX keeps each compiled program as long as the process lives. Each takes tens to hundreds of memory maps, of which
-    Linux allows 65,530 (`vm.max_map_count`); at that limit XLA's compiler crashes. A program that is executing ends
-    as usual; one that is needed again is compiled again, or read from the cache on disk. Does nothing where the
-    system has no /proc.
+    JAX keeps each compiled program until the process ends. Each uses tens to hundreds of memory maps, of which Linux
+    allows 65,530 (`vm.max_map_count`); at that limit the compiler of XLA crashes. A program that is executing ends as
+    usual; one that is needed again is compiled again, or read from the cache on disk. Does nothing if the system has
+    no /proc.
     """
-    with _Floor.lock:
+    with _Baseline.lock:
         maps = memory_maps()
-        if _Floor.maps is None:
-            _Floor.maps = maps
-        if maps - _Floor.maps > most_maps:
+        if _Baseline.maps is None:
+            _Baseline.maps = maps
+        if maps - _Baseline.maps > most_maps:
             import ctypes
 
             import jax
 
             jax.clear_caches()
-            if hasattr(c_library := ctypes.CDLL(None), "malloc_trim"):  # glibc keeps freed memory otherwise
+            if hasattr(c_library := ctypes.CDLL(None), "malloc_trim"):  # otherwise glibc keeps freed memory
                 c_library.malloc_trim(0)
-            _Floor.maps = memory_maps()
+            _Baseline.maps = memory_maps()
 
 
 def _processor() -> str:
-    """Names the kind of processor: a program compiled for one may use instructions that another lacks."""
+    """Returns a digest of the kind of processor: a program compiled for one may use instructions that another lacks."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        about = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]
+        description = [
+            line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))
+        ]
     except OSError:
-        about = [platform.processor()]
-    return hashlib.sha256("".join([platform.machine(), *sorted(set(about))]).encode()).hexdigest()[:12]
+        description = [platform.processor()]
+    return hashlib.sha256("".join([platform.machine(), *sorted(set(description))]).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Memory of this process and of this machine, as far as the system reports it."""
+"""Memory of this process and of this machine, if the system reports it."""
 
 import math
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def memory_maps() -> int:
-    """Returns the number of memory maps of this process, or 0 where the system does not report it."""
+    """Returns the number of memory maps of this process, or 0 if the system does not report it."""
     try:
         return Path("/proc/self/maps").read_bytes().count(b"\n")
     except OSError:
@@ -14,7 +14,7 @@ def memory_maps() -> int:
 
 
 def total_memory() -> float:
-    """Returns the bytes of main memory, or infinity where the system does not report it."""
+    """Returns the bytes of main memory, or infinity if the system does not report it."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -22,7 +22,7 @@ def total_memory() -> float:
 
 
 def available_memory() -> float:
-    """Returns the bytes of main memory that are free for use, or infinity where the system does not report it."""
+    """Returns the bytes of main memory available for use, or infinity if the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(row.split()[1]) * 1024.0 for row in lines if row.startswith("MemAvailable:"))

@@ -1,4 +1,4 @@
-"""The first SIGINT or SIGTERM asks what runs to save and stop; a second one leaves at once."""
+"""Handling of SIGINT and SIGTERM: the first one requests to save and stop, a second one exits at once."""
 
 import contextlib
 import os
@@ -10,16 +10,16 @@ from typing import Any
 from runner.process.terminal import say
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
-_END = b"\0"  # which is no signal
+_END = b"\0"  # not the number of a signal
 _received: list[int] = []
-_before: dict[int, Any] = {}  # the handlers of whoever called, while somebody listens
+_previous: dict[int, Any] = {}  # the handlers of the caller, during `listening`
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Takes both signals as a request, even where the parent had SIGINT ignored; only the main thread can.
+    """Handles both signals as a request to stop, even if the parent process ignored SIGINT; only in the main thread.
 
-    A thread takes note of them, for Python calls a handler only once the main thread is back from a compile.
+    A thread records the signals, because Python calls a handler only after the main thread returns from a compile.
     """
     _received.clear()
     if threading.current_thread() is not threading.main_thread():
@@ -29,12 +29,12 @@ def listening() -> Iterator[None]:
     os.set_blocking(writer, False)
     watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
     watcher.start()
-    woken = signal.set_wakeup_fd(writer)
-    _before.update({number: signal.signal(number, _ignore) for number in SIGNALS})
+    wakeup = signal.set_wakeup_fd(writer)
+    _previous.update({number: signal.signal(number, _ignore) for number in SIGNALS})
     try:
         yield
     finally:
-        _restore(woken)
+        _restore(wakeup)
         os.write(writer, _END)
         watcher.join()
         os.close(reader)
@@ -42,42 +42,42 @@ def listening() -> Iterator[None]:
 
 
 def leave_at_once() -> None:
-    """Lets the first signal end the process: there is no run to be saved."""
+    """Restores the default handlers, so that the first signal ends the process; for commands without a run to save."""
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
 
 
 def asked() -> bool:
-    """Tells whether to save and stop."""
+    """Returns whether a signal has requested to save and stop."""
     return bool(_received)
 
 
 def exit_code() -> int:
-    """Gives 130 after SIGINT and 143 after SIGTERM, as shells do."""
+    """Returns the exit code of a stopped command: 130 after SIGINT and 143 after SIGTERM, as in shells."""
     return 128 + (_received[0] if _received else signal.SIGINT)
 
 
 def _watch(reader: int) -> None:
     for byte in iter(lambda: os.read(reader, 1), _END):
         number = byte[0]
-        if number not in _before:
+        if number not in _previous:
             continue
         if _received:
             os._exit(128 + number)
         _received.append(number)
-        say("stopping: the state is saved at the end of the running steps; once more leaves at once")
+        say("stopping: the state is saved at the end of the running steps; a second signal exits at once")
 
 
 def _ignore(number: int, frame: object) -> None:
-    """Lets the watcher take note."""
+    """Does nothing; the watcher thread records the signal."""
 
 
-def _restore(woken: int = -1) -> None:
-    if _before:
-        signal.set_wakeup_fd(woken)
-    while _before:
-        signal.signal(*_before.popitem())
+def _restore(wakeup: int = -1) -> None:
+    if _previous:
+        signal.set_wakeup_fd(wakeup)
+    while _previous:
+        signal.signal(*_previous.popitem())
 
 
-os.register_at_fork(after_in_child=_restore)  # what ends a forked worker asks nothing of its parent
+os.register_at_fork(after_in_child=_restore)  # a signal to a forked worker does not stop its parent

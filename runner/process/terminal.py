@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 def say(line: str) -> None:
-    """Prints a line, and ignores that nobody reads it any more, as when Ctrl-C has ended `tee` as well."""
+    """Prints a line; does nothing if the reader has exited, such as a `tee` that the same Ctrl-C has ended."""
     with suppress(BrokenPipeError):
         print(line, flush=True)
 
 
 def near(word: str, known: Sequence[str]) -> str:
-    """Returns "; did you mean X?" for the known word that is most similar, or "" if none is."""
+    """Returns "; did you mean X?" for the most similar known word, or "" if none is similar."""
     matches = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
-    """Returns a table for rich's console; cells are plain text, without markup, and fold."""
+    """Returns a table for the console of rich; cells are plain text, without markup, and long ones fold."""
     from rich.table import Table
     from rich.text import Text
 
