@@ -33,7 +33,7 @@ class Statistics(NamedTuple):
         return (values - mean) / std
 
     def restore(self, values: jax.Array) -> jax.Array:
-        """Returns the inverse of `standardize`."""
+        """Returns standardized values scaled back to the original mean and deviation, the inverse of `standardize`."""
         mean, std = self._over(values)
         return values * std + mean
 

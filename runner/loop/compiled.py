@@ -263,7 +263,7 @@ def _mesh(devices: int | str, batch_size: int) -> Mesh | None:
     if count == 1:
         return None
     if count > available:
-        raise ValueError(f"loop.devices: {count} are asked for, of {available}; say all, or fewer")
+        raise ValueError(f"loop.devices: {count} are asked for, of {available}; set all, or fewer")
     if batch_size % count:
         raise ValueError(f"loop.devices: a batch of {batch_size} cannot be shared by {count} devices evenly")
     return jax.make_mesh(
