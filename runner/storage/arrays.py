@@ -11,7 +11,7 @@ import numpy as np
 from runner.core import named_leaves
 
 # Orbax numbers its operations per process: concurrent ones of two threads fail or hang.
-_orbax = threading.Lock()
+_orbax_lock = threading.Lock()
 
 
 def kinds(tree: Any) -> dict[str, str]:
@@ -29,7 +29,7 @@ def write(folder: Path, state: Any, extra: dict) -> None:
     import orbax.checkpoint as ocp
 
     items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
-    with _orbax:
+    with _orbax_lock:
         _checkpointer().save(folder, args=items)
 
 
@@ -39,7 +39,7 @@ def read(folder: Path, template: Any) -> tuple[Any, dict]:
 
     target = jax.tree.map(_with_sharding, template)
     items = ocp.args.Composite(state=ocp.args.StandardRestore(target), extra=ocp.args.JsonRestore())
-    with _orbax:
+    with _orbax_lock:
         restored = _checkpointer().restore(folder, args=items)
     return restored["state"], restored["extra"]
 

@@ -135,11 +135,11 @@ class Checkpoints:
         checked = self._newest() if step is None else (step, self._verify_known(step))
         if checked is None:
             return None
-        newest, note = checked
+        chosen, note = checked
         _check_fit(arrays.kinds(template), note["leaves"])
         try:
-            with self._reading(newest):
-                return newest, *arrays.read(self._folder(newest), template)
+            with self._reading(chosen):
+                return chosen, *arrays.read(self._folder(chosen), template)
         except _Deleted:
             return self.restore(template, step)
 
