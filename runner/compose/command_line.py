@@ -108,20 +108,28 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
-    """Gives each part that a configuration can choose: group -> choice -> what it is ("about") and its "settings"."""
+    """Returns each part that a configuration can choose: group -> choice -> what it is ("about") and its "settings".
+
+    A file with the header `# @listed false` can be chosen but is left out: it holds the settings of one scenario or
+    of a test, and is not a part of its own.
+    """
     with opened(folders) as hydra:
         loader = hydra.config_loader
         return {
-            group: {name: _part(loader, group, name) for name in loader.get_group_options(group)}
+            group: {
+                name: _part(loader, group, name)
+                for name in loader.get_group_options(group)
+                if loader.repository.load_config(f"{group}/{name}").header.get("listed") != "false"
+            }
             for group in loader.list_groups("")
             if group != "hydra"
         }
 
 
 def _part(loader: Any, group: str, name: str) -> dict:
-    found = loader.repository.load_config(f"{group}/{name}")
-    config: Any = OmegaConf.to_container(found.config)
-    for default in found.defaults_list:
+    loaded = loader.repository.load_config(f"{group}/{name}")
+    config: Any = OmegaConf.to_container(loaded.config)
+    for default in loaded.defaults_list:
         parent = default.get_name() if not default.is_self() and hasattr(default, "get_name") else None
         if parent and not getattr(default, "group", None):
             config = _part(loader, group, parent)["settings"] | config

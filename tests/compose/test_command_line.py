@@ -112,12 +112,25 @@ def test_a_sweep_is_the_product_of_its_values():
     ]
 
 
-def test_parts_are_told_with_inherited_settings():
-    known = parts()
-    assert known["optimizer"]["adam_gan"]["settings"]["b1"] == 0.5
-    assert known["optimizer"]["adam_gan"]["settings"]["learning_rate"] == 1e-3
-    assert known["net"]["mlp"]["about"].startswith("Makes a multi-layer perceptron")
-    assert "hydra" not in known
+def test_parts_are_listed_with_inherited_settings(tmp_path):
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer" / "mine.yaml").write_text("defaults: [adam, _self_]\nb1: 0.4\n")
+    listed = parts([str(tmp_path)])
+    assert listed["optimizer"]["mine"]["settings"]["b1"] == 0.4
+    assert listed["optimizer"]["mine"]["settings"]["learning_rate"] == 1e-3
+    assert listed["net"]["mlp"]["about"].startswith("Builds a multi-layer perceptron")
+    assert "hydra" not in listed
+
+
+def test_settings_of_one_scenario_or_of_a_test_are_not_listed_but_can_be_chosen():
+    listed = parts()
+    assert set(listed["optimizer"]) == {"adam", "adamw", "lion", "rmsprop", "sgd"}
+    assert set(listed["debug"]) == {"nan", "one_step", "overfit"}
+    assert compose(["optimizer=adam_gan"])["optimizer"]["b1"] == 0.5
+    assert compose(["optimizer=adam_ppo"])["optimizer"]["learning_rate"] == 2.5e-3
+    assert compose(["optimizer=adamw_regression"])["optimizer"]["weight_decay"] == 10.0
+    assert compose(["optimizer=adamw_transformer"])["optimizer"]["clip"] == 1.0
+    assert compose(["scenario=gan", "debug=laws_gan"])["scenario"]["critic_steps"] == 2
 
 
 @pytest.mark.parametrize(
