@@ -1,4 +1,4 @@
-"""Where batches come from."""
+"""Datasets and the sources of their batches."""
 
 from runner.datasets.bundled import breast_cancer, diabetes, digits, iris, wine
 from runner.datasets.curves import line, quadratic

@@ -1,4 +1,4 @@
-"""Small real data that scikit-learn brings along: nothing is downloaded."""
+"""Small real datasets that scikit-learn includes: nothing is downloaded."""
 
 import importlib.util
 from pathlib import Path
@@ -16,10 +16,10 @@ def digits(
     """Reads 1797 handwritten digits of 8 by 8 pixels, x [N, 8, 8, 1] in [0, 1], of 10 classes.
 
     Args:
-        batch_size: rows a batch, or None for the whole training set at each step.
-        split_seed: of the split into training, validation and test rows.
-        validation: share of the rows.
-        test: share of the rows.
+        batch_size: rows per batch, or None for the whole training set at each step.
+        split_seed: seed of the split into training, validation and test rows.
+        validation: fraction of the rows for validation.
+        test: fraction of the rows for testing.
 
     Source: Alpaydin and Kaynak 1998, UCI optical recognition of handwritten digits (its test part).
     """
@@ -39,7 +39,7 @@ def _digits() -> np.ndarray:
 def iris(
     batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
 ) -> Dataset:
-    """Reads 150 flowers, 4 measures in cm each, of 3 species. Settings as of `digits`.
+    """Reads 150 flowers of 3 species, with 4 measurements in cm each. The settings are those of `digits`.
 
     Source: Fisher 1936.
     """
@@ -51,7 +51,7 @@ def iris(
 def wine(
     batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
 ) -> Dataset:
-    """Reads 178 wines, 13 chemical measures each, of 3 growers. Settings as of `digits`.
+    """Reads 178 wines of 3 growers, with 13 chemical measurements each. The settings are those of `digits`.
 
     Source: Aeberhard and Forina 1991, UCI wine.
     """
@@ -63,7 +63,9 @@ def wine(
 def breast_cancer(
     batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
 ) -> Dataset:
-    """Reads 569 tumours, 30 measures of cell nuclei each, malignant or benign. Settings as of `digits`.
+    """Reads 569 tumours, malignant or benign, with 30 measurements of cell nuclei each.
+
+    The settings are those of `digits`.
 
     Source: Wolberg, Mangasarian, Street and Street 1993, UCI breast cancer Wisconsin (diagnostic).
     """
@@ -75,15 +77,15 @@ def breast_cancer(
 def diabetes(
     batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.15, test: float = 0.15
 ) -> Dataset:
-    """Reads 442 patients, 10 measures each; y [N, 1] is the disease's progression after a year.
+    """Reads 442 patients, with 10 measurements each; y [N, 1] is the disease's progression after a year.
 
-    Settings as of `digits`.
+    The settings are those of `digits`.
 
     Source: Efron, Hastie, Johnstone and Tibshirani 2004.
     """
     from sklearn.datasets import load_diabetes
 
-    # Unscaled: scikit-learn's scaled form takes its statistics from the held-out rows too.
+    # Unscaled, because scikit-learn computes the statistics of its scaled form from the held-out rows too.
     bunch: Any = load_diabetes(scaled=False)
     arrays = {"x": bunch.data, "y": bunch.target[:, None]}
     return split(arrays, batch_size, split_seed, validation, test, **_names(bunch))

@@ -1,4 +1,4 @@
-"""What rows must be before anything is trained on them."""
+"""Checks of the rows of a dataset, before anything is trained on them."""
 
 import functools
 import logging
@@ -13,24 +13,24 @@ from runner.core import Array, Feature, Spec
 
 log = logging.getLogger("runner")
 
-LARGEST_SQUARED = float(np.sqrt(np.finfo(np.float32).max))  # of what is larger, the square is infinite
-FAR = 16  # from 0, for the inputs of a net that is initialised for inputs about 1
+LARGEST_SQUARED = float(np.sqrt(np.finfo(np.float32).max))  # the square of a larger value is infinite
+FAR = 16  # distance from 0 at which inputs are far out for a net that is initialised for inputs of about 1
 
 
 @functools.cache
 def tell(message: str) -> None:
-    """Logs what a user should know of data, once in a process: the runs of a sweep read the same."""
+    """Logs a warning about data once per process, because the runs of a sweep read the same data."""
     log.warning("%s", message)
 
 
 def as_floats(name: str, rows: Array) -> np.ndarray:
-    """Copies numbers to float32, and tells by how much that changes them.
+    """Copies numbers to float32, and logs the largest error if that changes any.
 
     Raises:
-        ValueError: as `narrow`.
+        ValueError: as for `narrow`.
     """
     floats = narrow(name, rows).astype(np.float32)
-    if np.can_cast(rows.dtype, np.float32):  # which changes none
+    if np.can_cast(rows.dtype, np.float32):  # which changes no value
         return floats
     error = np.max(np.abs(rows - floats), initial=0)
     if error:
@@ -39,28 +39,28 @@ def as_floats(name: str, rows: Array) -> np.ndarray:
 
 
 def warn_of(arrays: Mapping[str, np.ndarray]) -> None:
-    """Tells of rows that are all alike, and of numbers whose squares, as of a loss, are infinite."""
+    """Warns if all rows are equal, and of values whose squares, which a loss may need, are infinite."""
     for name, rows in arrays.items():
         if (rows == rows[0]).all():
-            tell(f"warning: {name}: all rows are equal, so that nothing can be learned of them")
+            tell(f"warning: {name}: all rows are equal, so that nothing can be learned from them")
         if max(float(rows.max()), -float(rows.min())) > LARGEST_SQUARED:
-            place = np.unravel_index(np.argmax(np.abs(rows)), rows.shape)
+            index = np.unravel_index(np.argmax(np.abs(rows)), rows.shape)
             tell(
-                f"warning: {name}: {_place(place)} is {rows[place]:.3g}, whose square overflows; rescale {name}"
+                f"warning: {name}: {_position(index)} is {rows[index]:.3g}, whose square overflows; rescale {name}"
             )
 
 
 def warn_of_unscaled(spec: Spec, advice: str) -> None:
-    """Tells of inputs x far from 0, for a scenario that takes them as they are."""
+    """Warns of inputs x far from 0, for a scenario that does not scale them."""
     if "x" in spec.std and (far := np.max(np.abs(spec.mean["x"]) + spec.std["x"])) > FAR:
         tell(f"warning: x: values of about {far:.3g} reach the nets as they are; {advice}")
 
 
 def narrow(name: str, rows: Array) -> np.ndarray:
-    """Copies numbers to the width that JAX computes in, so float64 to float32 and int64 to int32.
+    """Copies numbers to the precision that JAX computes in: float64 to float32 and int64 to int32.
 
     Raises:
-        ValueError: not rows of numbers, or a value that is not finite or does not fit.
+        ValueError: the values are not rows of numbers, or one of them is not finite or does not fit.
     """
     rows = np.asarray(rows)
     floating = jnp.issubdtype(rows.dtype, jnp.floating)
@@ -75,15 +75,15 @@ def narrow(name: str, rows: Array) -> np.ndarray:
         need = "not finite" if floating else "too large"
         first = np.unravel_index(np.argmin(fits), fits.shape)
         count = f"{np.sum(~fits)} of {fits.size} values {need} in {narrowed.dtype}"
-        raise ValueError(f"{name}: {_place(first)} is {_text(rows[first])} ({count})")
+        raise ValueError(f"{name}: {_position(first)} is {_text(rows[first])} ({count})")
     return narrowed
 
 
 def check_labels(name: str, y: np.ndarray, classes: int) -> None:
-    """Refuses class numbers outside `0..classes-1`.
+    """Checks that the labels lie in `0..classes-1`.
 
     Raises:
-        ValueError: a label outside.
+        ValueError: a label lies outside.
     """
     outside = np.flatnonzero((y < 0) | (y >= classes))
     if outside.size:
@@ -93,25 +93,25 @@ def check_labels(name: str, y: np.ndarray, classes: int) -> None:
 
 
 def check_described(rows: Mapping[str, np.ndarray], spec: Spec, of: str = "") -> None:
-    """Refuses rows unlike those that a spec describes.
+    """Checks that rows match a spec.
 
     Raises:
-        ValueError: another shape or dtype, or a label outside the classes.
+        ValueError: their shape or dtype differs, or a label lies outside the classes.
     """
     for name, values in rows.items():
-        found, described = Feature(values.shape[1:], str(values.dtype)), spec.features.get(name)
-        if described not in (None, found):
-            raise ValueError(f"{of}{name}: rows are {_form(found)}; the spec says {_form(described)}")
+        actual, described = Feature(values.shape[1:], str(values.dtype)), spec.features.get(name)
+        if described not in (None, actual):
+            raise ValueError(f"{of}{name}: rows are {_form(actual)}; the spec says {_form(described)}")
     y = rows.get("y")
     if spec.classes is not None and y is not None and y.ndim == 1:
         check_labels(f"{of}y", y, spec.classes)
 
 
 def checked(arrays: Mapping[str, Array], of: str = "") -> dict[str, np.ndarray]:
-    """Copies arrays of rows to the width that JAX computes in.
+    """Copies arrays of rows to the precision that JAX computes in.
 
     Raises:
-        ValueError: no rows, arrays of different lengths, or what `narrow` refuses.
+        ValueError: there are no rows, the arrays differ in length, or as for `narrow`.
     """
     copies = {name: narrow(f"{of}{name}", rows) for name, rows in arrays.items()}
     sizes = {name: len(rows) for name, rows in copies.items()}
@@ -128,7 +128,7 @@ def _form(feature: Feature) -> str:
     return f"{feature.dtype} of shape {feature.shape}"
 
 
-def _place(index: tuple) -> str:
+def _position(index: tuple) -> str:
     row, *inner = map(int, index)
     if not inner:
         return f"row {row}"

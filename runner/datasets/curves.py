@@ -1,4 +1,4 @@
-"""Points of known curves, for regressions whose answer is known."""
+"""Points of known curves, for regressions whose solution is known."""
 
 from collections.abc import Callable
 
@@ -11,29 +11,31 @@ MOST_POINTS = 10_000_000
 
 
 def line(size: int = 200, noise: float | None = None, batch_size: int | None = None) -> Dataset:
-    """Makes points of y = 3x + 1, with x even on [-1, 1].
+    """Creates points of y = 3x + 1, with x evenly spaced on [-1, 1].
 
     Args:
-        size: training points, x [N, 1] and y [N, 1]; the held-out ones lie between them.
+        size: number of training points, x [N, 1] and y [N, 1]; the held-out points lie between them.
         noise: standard deviation of normal noise on y, the same in every run, or None.
-        batch_size: points a batch, or None for all of them at each step.
+        batch_size: points per batch, or None for all of them at each step.
 
     Raises:
-        ValueError: fewer than two or more than ten million points, fewer than a batch, or noise that is not above 0.
+        ValueError: there are fewer than two points, more than ten million or fewer than in a batch, or the noise is
+            not above 0.
     """
     return _curve(lambda x: 3 * x + 1, 1.0, size, noise, batch_size)
 
 
 def quadratic(size: int = 128, noise: float | None = None, batch_size: int | None = None) -> Dataset:
-    """Makes points of y = x^2, with x even on [-2, 2].
+    """Creates points of y = x^2, with x evenly spaced on [-2, 2].
 
     Args:
-        size: training points, x [N, 1] and y [N, 1]; the held-out ones lie between them.
+        size: number of training points, x [N, 1] and y [N, 1]; the held-out points lie between them.
         noise: standard deviation of normal noise on y, the same in every run, or None.
-        batch_size: points a batch, or None for all of them at each step.
+        batch_size: points per batch, or None for all of them at each step.
 
     Raises:
-        ValueError: fewer than two or more than ten million points, fewer than a batch, or noise that is not above 0.
+        ValueError: there are fewer than two points, more than ten million or fewer than in a batch, or the noise is
+            not above 0.
     """
     return _curve(np.square, 2.0, size, noise, batch_size)
 

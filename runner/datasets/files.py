@@ -1,10 +1,10 @@
-"""Reads a user's file, or says in one line why not."""
+"""Reading a user's files, with errors of one line."""
 
 from pathlib import Path
 
 
 def read(path: str | Path) -> bytes:
-    """Gives a file's content.
+    """Returns the content of a file.
 
     Raises:
         ValueError: the file is missing or cannot be read.

@@ -1,4 +1,4 @@
-"""One batch again and again: what a net must be able to learn by heart."""
+"""A single batch, repeated: a net must be able to learn it by heart."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class FirstBatch:
         self.spec, self.batch_size, self.size = source.spec, source.batch_size, source.batch_size
 
     def feed(self, key: Key, start: int, length: int) -> Any:
-        """Sends the first batch's item and key `length` times."""
+        """Returns the item and the key of the first batch `length` times."""
         item = (
             self.source.feed(key, 0, 1),
             np.asarray(jax.random.key_data(jax.random.fold_in(key, 0)))[None],
@@ -25,17 +25,17 @@ class FirstBatch:
         return jax.tree.map(lambda rows: np.repeat(rows, length, axis=0), item)
 
     def batch(self, key: Key, item: Any) -> Batch:
-        """Makes the first batch, whatever the key."""
+        """Returns the first batch, whatever the key."""
         inner, words = item
         return self.source.batch(jax.random.wrap_key_data(words), inner)
 
     def tree_flatten(self):
-        """Gives the source as a leaf."""
+        """Returns the source as a leaf, and the batch size as static data."""
         return (self.source,), (self.batch_size,)
 
     @classmethod
     def tree_unflatten(cls, static, leaves):
-        """Rebuilds what the compiled call needs: all but the spec."""
+        """Rebuilds what the compiled call needs: everything but the spec."""
         source = object.__new__(cls)
         (source.source,), (source.batch_size,) = leaves, static
         return source

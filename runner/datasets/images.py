@@ -1,4 +1,4 @@
-"""A user's own images, read from a folder as they are needed."""
+"""A user's own images, read from a folder when they are needed."""
 
 import functools
 import itertools
@@ -18,8 +18,8 @@ from runner.datasets.streams import Stream
 log = logging.getLogger("runner")
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-LARGEST_SIZE = 8192  # pixels of a side
-MEASURED = 512  # training images whose mean and deviation stand for those of all
+LARGEST_SIZE = 8192  # pixels per side
+MEASURED = 512  # training images whose mean and standard deviation are used for those of all
 FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"
 MODES = {1: "L", 3: "RGB"}
 
@@ -36,21 +36,21 @@ def image_folder(
 ) -> Dataset:
     """Streams the images below a folder, each cut to its central square and resized.
 
-    They are x [B, size, size, channels] in [0, 1]; where each lies in a folder of its class, y [B] is the number of
-    that. An image that cannot be read is told of in the log, and the next one in the order takes its place.
+    They are x [B, size, size, channels] in [0, 1]. If each image lies in a folder of its class, y [B] is the number of
+    that class. An image that cannot be read is logged, and replaced by the next one in the order.
 
     Args:
         path: the folder; images may lie in folders below it.
-        size: of the sides.
+        size: height and width in pixels.
         channels: 3, or 1 for grey.
-        batch_size: images a batch.
-        split_seed: of the split, and of the order of the training images, a new one each epoch.
-        validation: share of the images.
-        test: share of the images.
-        workers: threads that read images.
+        batch_size: images per batch.
+        split_seed: seed of the split, and of the order of the training images, which changes every epoch.
+        validation: fraction of the images for validation.
+        test: fraction of the images for testing.
+        workers: number of threads that read images.
 
     Raises:
-        ValueError: there is no such folder, no image in it that can be read, or a setting is out of its range.
+        ValueError: there is no such folder, none of its images can be read, or a setting is out of its range.
     """
     for name, value in (("size", size), ("batch_size", batch_size), ("workers", workers)):
         if value < 1:
@@ -64,22 +64,22 @@ def image_folder(
     if batch_size > len(train_rows):
         raise ValueError(f"batch_size: {batch_size} images a batch, of {len(train_rows)} to train on")
     labels = sorted({file.parent.name for file in files}) if _are_sorted_by_class(files, path) else []
-    make = functools.partial(_Images, files, labels, size, channels, workers, split_seed)
-    train = make(train_rows, batch_size)
+    create = functools.partial(_Images, files, labels, size, channels, workers, split_seed)
+    train = create(train_rows, batch_size)
     spec = train.describe()
     held_out = [
-        make(rows, min(batch_size, len(rows)), shuffle=False) for rows in (validation_rows, test_rows)
+        create(rows, min(batch_size, len(rows)), shuffle=False) for rows in (validation_rows, test_rows)
     ]
     return Dataset(*(ImageStream(images, spec) for images in (train, *held_out)))
 
 
 @jax.tree_util.register_pytree_node_class
 class ImageStream:
-    """Batches of images that cross to the device as bytes, and become numbers in [0, 1] there.
+    """Batches of images that are sent to the device as bytes, and scaled to [0, 1] there.
 
     Args:
-        images: gives batches from any number on.
-        spec: of what the compiled call makes of them.
+        images: yields batches from any number on.
+        spec: of the scaled batches.
     """
 
     def __init__(self, images: "_Images", spec: Spec):
@@ -90,7 +90,7 @@ class ImageStream:
         self.spec, self.size, self.batch_size = spec, images.size, images.batch_size
 
     def feed(self, key: Key, start: int, length: int) -> dict[str, np.ndarray]:
-        """Gives the next batches as bytes, stacked: `[length, batch_size, ...]`."""
+        """Returns the next batches as bytes, stacked: `[length, batch_size, ...]`."""
         return self._stream.feed(key, start, length)
 
     def batch(self, key: Key, item: Batch) -> Batch:
@@ -98,36 +98,36 @@ class ImageStream:
         return {**item, "x": item["x"].astype(jnp.float32) / 255}
 
     def tree_flatten(self):
-        """Has no leaves."""
+        """Returns no leaves, and the counts as static data."""
         return (), (self.batch_size, self.size)
 
     @classmethod
     def tree_unflatten(cls, static, leaves):
-        """Rebuilds what the compiled call needs: nothing but the counts."""
+        """Rebuilds what the compiled call needs: only the counts."""
         source = object.__new__(cls)
         source.batch_size, source.size = static
         return source
 
 
 class _Images:
-    """Batches of some of a folder's images, found by their number."""
+    """Batches of some of a folder's images, which can be read from any number on."""
 
     def __init__(self, files, labels, size, channels, workers, seed, rows, batch_size, shuffle=True):
         self.files, self.labels, self.rows = files, labels, rows
         self.shape, self.workers, self.seed = (size, size, channels), workers, seed
         self.batch_size, self.shuffle = batch_size, shuffle
         self.size = None if shuffle else len(rows)
-        self._told: set[Path] = set()
+        self._logged: set[Path] = set()
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """Gives batch `start` and all that follow it, read ahead by threads."""
-        # Not in a `with`, which would wait for the threads even where Python, at its end, no longer can.
+        """Yields batch `start` and all that follow it, read ahead by threads."""
+        # Not in a `with`, which would wait for the threads even while Python shuts down, when it no longer can.
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="images")
         try:
             for number in itertools.count(start):
-                places = range(number * self.batch_size, (number + 1) * self.batch_size)
-                rows, x, faults = zip(*pool.map(self._read, places), strict=True)
-                self._tell(faults)
+                positions = range(number * self.batch_size, (number + 1) * self.batch_size)
+                rows, x, faults = zip(*pool.map(self._read, positions), strict=True)
+                self._log(faults)
                 batch = {"x": np.stack(x)}
                 if self.labels:
                     batch["y"] = np.array([self._label(row) for row in rows], np.int32)
@@ -136,10 +136,10 @@ class _Images:
             pool.shutdown(wait=False)
 
     def describe(self) -> Spec:
-        """Says of the training images what a spec tells; mean and deviation are those of the first 512."""
+        """Returns the spec of the images; mean and standard deviation are those of the first 512."""
         with ThreadPoolExecutor(self.workers) as pool:
-            seen = pool.map(self._read, range(min(MEASURED, len(self.rows))))
-            moments = np.array([_moments(x) for _, x, _ in seen])
+            read = pool.map(self._read, range(min(MEASURED, len(self.rows))))
+            moments = np.array([_moments(x) for _, x, _ in read])
         mean, square = moments.mean(0)
         std = np.sqrt(np.maximum(square - mean**2, 0))
         features = {"x": Feature(self.shape, "float32")}
@@ -150,28 +150,28 @@ class _Images:
         std = np.where(std > 1e-6, std, 1).astype(np.float32)
         return Spec(features, mean={"x": mean.astype(np.float32)}, std={"x": std}, **known)
 
-    def _row(self, place: int) -> int:
-        epoch, within = divmod(place, len(self.rows))
+    def _row(self, position: int) -> int:
+        epoch, within = divmod(position, len(self.rows))
         return int(self.rows[_order(self.seed, epoch, len(self.rows))[within] if self.shuffle else within])
 
-    def _read(self, place: int) -> tuple[int, np.ndarray, dict[Path, Exception]]:
-        """Gives the image at a place of the endless order, or the next that can be read, and those that cannot."""
+    def _read(self, position: int) -> tuple[int, np.ndarray, dict[Path, Exception]]:
+        """Returns the image at a position of the endless order or the next that can be read, and the errors so far."""
         faults = {}
         for attempt in range(len(self.rows)):
-            row = self._row(place + attempt)
+            row = self._row(position + attempt)
             try:
                 return row, load(self.files[row], *self.shape[1:]), faults
-            except MemoryError:  # no fault of the file
+            except MemoryError:  # not the fault of the file
                 raise
-            except Exception as error:  # Pillow meets a broken file with errors of many types
+            except Exception as error:  # Pillow raises errors of many types for broken files
                 faults[self.files[row]] = error
         file, fault = next(iter(faults.items()))
         raise ValueError(f"path: none of the {len(self.rows)} images can be read, such as {file} ({fault})")
 
-    def _tell(self, faults: Sequence[dict[Path, Exception]]) -> None:
+    def _log(self, faults: Sequence[dict[Path, Exception]]) -> None:
         for file, error in itertools.chain(*(fault.items() for fault in faults)):
-            if file not in self._told:
-                self._told.add(file)
+            if file not in self._logged:
+                self._logged.add(file)
                 log.warning("%s cannot be read and is left out: %s", file, error)
 
     def _label(self, row: int) -> int:
@@ -179,13 +179,13 @@ class _Images:
 
 
 def load(file: Path, size: int, channels: int) -> np.ndarray:
-    """Reads one image, upright, cut to its central square and resized: bytes `[size, size, channels]`.
+    """Reads one image, rotated upright, cut to its central square and resized: bytes `[size, size, channels]`.
 
-    Transparent parts become white; of 16 bits a pixel the upper 8 are kept.
+    Transparent parts become white. Of 16 bits per pixel the upper 8 are kept.
 
     Raises:
-        OSError: it is no whole image, or its pixels are not of 8 or 16 bits.
-        Exception: whatever else Pillow raises of a broken file.
+        OSError: the file is not a complete image, or its pixels are not of 8 or 16 bits.
+        Exception: anything else that Pillow raises for a broken file.
     """
     from PIL import Image, ImageOps
 
@@ -224,8 +224,8 @@ def _files(path: str) -> list[Path]:
         )
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
     if len(files) < 3:
-        found = f"{len(files)} images" if files else "no images"
-        raise ValueError(f"path: {path} has {found} ({', '.join(sorted(ENDINGS))}); need 3 or more")
+        count = f"{len(files)} images" if files else "no images"
+        raise ValueError(f"path: {path} has {count} ({', '.join(sorted(ENDINGS))}); need 3 or more")
     return files
 
 

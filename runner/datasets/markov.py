@@ -1,4 +1,4 @@
-"""Texts of a source whose entropy is known, so that a language model's loss can be judged."""
+"""Text from a random source of known entropy, the lowest loss that a language model can reach."""
 
 import bisect
 import math
@@ -9,7 +9,7 @@ import numpy as np
 from runner.core import Dataset
 from runner.datasets.windows import dataset_of
 
-LONGEST = 10_000_000  # letters, drawn one by one
+LONGEST = 10_000_000  # letters, which are drawn one by one
 LETTERS = string.ascii_lowercase + string.ascii_uppercase
 
 
@@ -22,22 +22,23 @@ def markov(
     batch_size: int = 32,
     split_seed: int = 0,
 ) -> Dataset:
-    """Draws a source, in which a letter depends on those just before it, and a text of it.
+    """Draws a Markov source, in which a letter depends on those just before it, and a text from it.
 
     The letters' probabilities after each context are drawn from a symmetric Dirichlet distribution. The first 90 % of
-    the text are for training, 5 % each for validation and test. The spec's entropy is that of one more letter, exactly.
+    the text are for training, 5 % each for validation and test. The spec holds the exact entropy of one more letter.
 
     Args:
-        symbols: count of letters, 2 to 52.
-        order: how many letters before it a letter depends on.
-        concentration: of the Dirichlet distribution; the smaller, the surer the next letter.
-        size: letters of the text.
-        length: of a window.
-        batch_size: windows a batch.
-        split_seed: draws source and text.
+        symbols: number of different letters, 2 to 52.
+        order: number of preceding letters that a letter depends on.
+        concentration: of the Dirichlet distribution; the smaller, the more predictable the next letter.
+        size: number of letters in the text.
+        length: letters per window.
+        batch_size: windows per batch.
+        split_seed: seed of the source and of the text.
 
     Raises:
-        ValueError: a setting out of its range, more than a million contexts, or a part shorter than a window.
+        ValueError: a setting is out of its range, there are more than a million contexts, or a part is shorter than a
+            window.
     """
     if not 2 <= symbols <= len(LETTERS):
         raise ValueError(f"symbols: {symbols} is not in 2..{len(LETTERS)}")
@@ -66,26 +67,30 @@ def markov(
 
 
 def _draw(random: np.random.Generator, chances: np.ndarray, size: int) -> tuple[np.ndarray, int]:
-    """Draws a text `[size]`, and gives the context it ends in; a context's letters are its digits, the last lowest."""
+    """Returns a text `[size]` and the context that it ends in.
+
+    A context is a number whose digits are its letters, the last letter being the lowest digit.
+    """
     contexts, symbols = chances.shape
     bounds = [row.tolist() for row in np.minimum(chances.cumsum(1), 1.0)]
     context, tokens = 0, np.empty(size, np.int32)
-    for place, number in enumerate(random.random(size).tolist()):
+    for position, number in enumerate(random.random(size).tolist()):
         token = min(bisect.bisect_right(bounds[context], number), symbols - 1)
-        tokens[place] = token
+        tokens[position] = token
         context = (context * symbols + token) % contexts
     return tokens, context
 
 
 def _entropy(chances: np.ndarray, context: int) -> np.float32:
-    """Gives the entropy in nats of one more letter, over the contexts as often as they come up long after one."""
+    """Computes the entropy in nats of one more letter, averaged over the contexts that occur long after `context`."""
     contexts, symbols = chances.shape
     share = np.zeros(contexts)
-    share[context] = 1  # not all alike, for a source may hold parts that the text cannot reach
+    share[context] = 1  # not uniform: a source may have contexts that the text cannot reach
     for _ in range(10_000):
         # From context (a, b) the letter c leads to (b, c): sum over a.
         after = (share[:, None] * chances).reshape(symbols, contexts // symbols, symbols).sum(0).ravel()
-        change, share = np.abs(after - share).sum(), (after + share) / 2  # the mean, lest it turn in a circle
+        # The next share is the mean of both, so that a periodic source converges too.
+        change, share = np.abs(after - share).sum(), (after + share) / 2
         if change < 1e-12:
             break
     surprise = -(chances * np.log(np.maximum(chances, 1e-300))).sum(1)

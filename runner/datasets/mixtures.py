@@ -1,4 +1,4 @@
-"""Mixtures of equal, round Gaussians in the plane, whose lost modes can be counted."""
+"""Mixtures of equal, round Gaussians in the plane, whose covered modes can be counted."""
 
 import math
 
@@ -16,17 +16,17 @@ MOST_MODES = 10_000
 def ring(
     batch_size: int = 256, modes: int = 8, radius: float = 2.0, spread: float = 0.05, held_out: int = 2000
 ) -> Dataset:
-    """Samples Gaussians whose centres stand evenly on a circle.
+    """Samples Gaussians whose centres are evenly spaced on a circle.
 
     Args:
-        batch_size: points x [B, 2] a batch.
-        modes: count of Gaussians.
+        batch_size: points x [B, 2] per batch.
+        modes: number of Gaussians.
         radius: of the circle.
         spread: standard deviation of each Gaussian.
-        held_out: points, drawn afresh, of a pass over the validation or the test data.
+        held_out: points in a pass over the validation or the test data; each pass draws new ones.
 
     Raises:
-        ValueError: a setting that is not above 0, or more than 10000 Gaussians.
+        ValueError: a setting is not above 0, or there are more than 10000 Gaussians.
     """
     _check(batch_size=batch_size, modes=modes, radius=radius, spread=spread, held_out=held_out)
     _check_modes("modes", modes, modes)
@@ -37,34 +37,34 @@ def ring(
 def grid(
     batch_size: int = 256, side: int = 5, spacing: float = 2.0, spread: float = 0.05, held_out: int = 2000
 ) -> Dataset:
-    """Samples Gaussians whose centres stand on a square grid about the origin.
+    """Samples Gaussians whose centres form a square grid around the origin.
 
     Args:
-        batch_size: points x [B, 2] a batch.
-        side: count of Gaussians on each side.
-        spacing: distance of neighbouring centres.
+        batch_size: points x [B, 2] per batch.
+        side: number of Gaussians on each side.
+        spacing: distance between neighbouring centres.
         spread: standard deviation of each Gaussian.
-        held_out: points, drawn afresh, of a pass over the validation or the test data.
+        held_out: points in a pass over the validation or the test data; each pass draws new ones.
 
     Raises:
-        ValueError: a setting that is not above 0, or more than 10000 Gaussians.
+        ValueError: a setting is not above 0, or there are more than 10000 Gaussians.
     """
     _check(batch_size=batch_size, side=side, spacing=spacing, spread=spread, held_out=held_out)
     _check_modes("side", side, side**2)
-    places = spacing * (np.arange(side) - (side - 1) / 2)
-    centres = np.stack(np.meshgrid(places, places), -1).reshape(-1, 2)
+    coordinates = spacing * (np.arange(side) - (side - 1) / 2)
+    centres = np.stack(np.meshgrid(coordinates, coordinates), -1).reshape(-1, 2)
     return _mixture(centres, spread, batch_size, held_out)
 
 
 def mog16(batch_size: int = 512, held_out: int = 2000) -> Dataset:
-    """Samples the 4 by 4 grid of narrow Gaussians, of deviation 0.02, on which ODE-GAN was shown (Qin et al. 2020).
+    """Samples the 4 by 4 grid of narrow Gaussians, of standard deviation 0.02, of the ODE-GAN paper (Qin et al. 2020).
 
     Args:
-        batch_size: points x [B, 2] a batch.
-        held_out: points, drawn afresh, of a pass over the validation or the test data.
+        batch_size: points x [B, 2] per batch.
+        held_out: points in a pass over the validation or the test data; each pass draws new ones.
 
     Raises:
-        ValueError: a setting that is not above 0.
+        ValueError: a setting is not above 0.
     """
     return grid(batch_size, side=4, spacing=1.0, spread=0.02, held_out=held_out)
 
@@ -97,7 +97,7 @@ def _mixture(centres: np.ndarray, spread: float, batch_size: int, held_out: int)
 
 
 def draw(key: Key, size: int, centres: jax.Array, spread: jax.Array, part: jax.Array) -> Batch:
-    """Draws points x `[size, 2]`; each part of a dataset draws others with the same key."""
+    """Draws points x `[size, 2]`; with the same key, each part of a dataset draws different points."""
     mode_key, noise_key = jax.random.split(jax.random.fold_in(key, part))
     x = jnp.asarray(centres)[jax.random.randint(mode_key, (size,), 0, len(centres))]
     return {"x": x + spread * jax.random.normal(noise_key, x.shape)}

@@ -19,18 +19,18 @@ CLASSES = 10
 
 
 def mnist(path: str, batch_size: int | None = 64, split_seed: int = 0, validation: float = 0.1) -> Dataset:
-    """Reads MNIST, or data in its form (Fashion-MNIST, KMNIST): x [N, 28, 28, 1] in [0, 1], of 10 classes.
+    """Reads MNIST, or data in its format (Fashion-MNIST, KMNIST): x [N, 28, 28, 1] in [0, 1], of 10 classes.
 
     The published test images are the test data.
 
     Args:
         path: the folder of the four files, as published: plain or compressed by gzip. Nothing is downloaded.
-        batch_size: rows a batch, or None for the whole training set at each step.
-        split_seed: of the split of the published training images into training and validation rows.
-        validation: share of the published training images.
+        batch_size: rows per batch, or None for the whole training set at each step.
+        split_seed: seed of the split of the published training images into training and validation rows.
+        validation: fraction of the published training images for validation.
 
     Raises:
-        ValueError: a file is missing, damaged or not of this form.
+        ValueError: a file is missing, damaged or not in this format.
 
     Source: LeCun, Bottou, Bengio and Haffner 1998.
     """
@@ -54,14 +54,14 @@ def _find(folder: Path, name: str) -> Path:
 def _part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     (images_file, images), (labels_file, labels) = [(name, _idx(_find(folder, name))) for name in PARTS[part]]
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
-        found = f"{images_file} has shape {images.shape} and {labels_file} {labels.shape}"
-        raise ValueError(f"path: {found}; need (N, 28, 28) and (N,)")
+        shapes = f"{images_file} has shape {images.shape} and {labels_file} {labels.shape}"
+        raise ValueError(f"path: {shapes}; need (N, 28, 28) and (N,)")
     check_labels(f"path: {labels_file}", labels, CLASSES)
     return images[..., None] / np.float32(255), labels.astype(np.int32)
 
 
 def _idx(file: Path) -> np.ndarray:
-    """Reads bytes in idx form: 0, 0, the type (8 is a byte), the count of axes, their sizes, the values."""
+    """Reads bytes in idx format: 0, 0, the type (8 is a byte), the number of axes, their sizes, the values."""
     content = read(file)
     if content[:2] == b"\x1f\x8b":
         try:

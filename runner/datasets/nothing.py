@@ -1,4 +1,4 @@
-"""No data, for algorithms that make their own."""
+"""No data, for algorithms that generate their own."""
 
 import jax
 
@@ -7,26 +7,26 @@ from runner.core import Batch, Dataset, Key, Spec
 
 @jax.tree_util.register_static
 class Nothing:
-    """Gives batches `{}` without end."""
+    """An endless source of empty batches `{}`."""
 
     spec, batch_size, size = Spec({}), 1, None
 
     def feed(self, key: Key, start: int, length: int) -> None:
-        """Sends nothing."""
+        """Returns None: nothing is sent to the device."""
 
     def batch(self, key: Key, item: None) -> Batch:
-        """Gives a batch without arrays."""
+        """Returns a batch without arrays."""
         return {}
 
     def __eq__(self, other: object) -> bool:
-        """Each is like any other, so that runs share what is compiled."""
+        """Returns whether the other is a `Nothing` too; all are equal, so that runs share compiled programs."""
         return isinstance(other, Nothing)
 
     def __hash__(self) -> int:
-        """Goes with equality."""
+        """Returns the same hash for all."""
         return hash(Nothing)
 
 
 def nothing() -> Dataset:
-    """Gives a dataset without data, as reinforcement learning takes it."""
+    """Returns a dataset without data, for reinforcement learning."""
     return Dataset(Nothing(), Nothing(), Nothing())

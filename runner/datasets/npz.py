@@ -22,16 +22,16 @@ def npz(
 ) -> Dataset:
     """Reads a file's array of inputs [N, ...], as float32, and its targets.
 
-    Whole numbers [N] as targets are classes from 0 on; floats [N, ...] are numbers to regress on.
+    Targets that are whole numbers [N] are classes, numbered from 0; floats [N, ...] are targets of a regression.
 
     Args:
         path: the file.
         inputs: the name of the array that becomes `x`.
         target: the name of the array that becomes `y`, or None for data without targets.
-        batch_size: rows a batch, or None for the whole training set at each step.
-        split_seed: of the split into training, validation and test rows.
-        validation: share of the rows.
-        test: share of the rows.
+        batch_size: rows per batch, or None for the whole training set at each step.
+        split_seed: seed of the split into training, validation and test rows.
+        validation: fraction of the rows for validation.
+        test: fraction of the rows for testing.
 
     Raises:
         ValueError: the file is missing, damaged or holds Python objects, an array is missing or of the wrong
@@ -51,7 +51,7 @@ def npz(
         raise ValueError(
             f"{target}: whole numbers of shape {y.shape}; classes need ({len(y)},), other targets floats"
         )
-    check_labels(target, y, len(y))  # or one absurd label makes a net with as many outputs
+    check_labels(target, y, len(y))  # otherwise one absurd label would build a net with as many outputs
     if not y.any():
         raise ValueError(
             f"{target}: every row is 0; need two classes, or target=null for data without targets"
@@ -63,7 +63,7 @@ def read_inputs(path: str | Path, inputs: str = "x") -> np.ndarray:
     """Reads a file's array of inputs [N, ...], as float32.
 
     Raises:
-        ValueError: as `npz`.
+        ValueError: as for `npz`.
     """
     return _inputs(inputs, _load(path, [inputs])[inputs])
 
@@ -84,7 +84,7 @@ def _load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             known = archive.files
-            found = {name: archive[name] for name in names if name in known}
+            arrays = {name: archive[name] for name in names if name in known}
     except ValueError:
         raise ValueError(f"path: {path} holds Python objects; only arrays of numbers are read") from None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -92,4 +92,4 @@ def _load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
     missing = [name for name in names if name not in known]
     if missing:
         raise ValueError(f"path: {path} has no array {missing[0]!r}; it holds {', '.join(known) or 'none'}")
-    return found
+    return arrays

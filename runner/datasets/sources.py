@@ -1,4 +1,4 @@
-"""Where batches come from: arrays on the device, and samplers in the compiled step."""
+"""Sources of batches: arrays on the device, and samplers in the compiled step."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -13,23 +13,23 @@ from runner.datasets.checks import check_described, checked
 
 @jax.tree_util.register_pytree_node_class
 class Arrays:
-    """Rows held on the device; the host sends only their numbers.
+    """Batches of rows held on the device; the host sends only the row numbers.
 
-    Shuffled, batch `t` takes rows `t * batch_size ...` of an endless row of permutations, one for each epoch,
-    drawn by NumPy's Philox from the run's data key and the epoch: each epoch visits each row exactly once,
-    whatever the batch size, and any batch is found without the ones before it. Unshuffled, rows come in order
-    and the last batch of a pass is filled up from its beginning.
+    If shuffled, batch `t` takes the rows from `t * batch_size` on of an endless sequence of permutations, one for each
+    epoch, drawn by NumPy's Philox from the run's data key and the epoch. Each epoch visits each row exactly once,
+    whatever the batch size, and any batch can be computed without the ones before it. Otherwise rows come in order,
+    and the last batch of a pass is filled up from the beginning.
 
     Args:
         arrays: name -> rows `[N, ...]`, all of one length; copied.
-        batch_size: rows a batch, or None for all of them, in order.
-        spec: what the data says of itself; read off the rows unless given (held-out rows get that of the
-            training rows).
-        shuffle: whether each epoch has an order of its own.
+        batch_size: rows per batch, or None for all of them, in order.
+        spec: the spec of the data; computed from the rows if it is None (held-out rows take that of the training
+            rows).
+        shuffle: whether each epoch has its own random order.
 
     Raises:
-        ValueError: no rows, arrays of different lengths, fewer rows than a batch, a value that is no finite
-            number, a label outside the classes, or rows unlike those that the spec describes.
+        ValueError: there are no rows or fewer than in a batch, the arrays differ in length, a value is not a finite
+            number, a label lies outside the classes, or the rows do not match the spec.
     """
 
     def __init__(
@@ -53,27 +53,27 @@ class Arrays:
         self.arrays = {name: jnp.asarray(values) for name, values in rows.items()}
 
     def feed(self, key: Key, start: int, length: int) -> np.ndarray:
-        """Gives row numbers `[length, batch_size]`."""
+        """Returns row numbers `[length, batch_size]`."""
         first, last = start * self.batch_size, (start + length) * self.batch_size
         if not self.shuffle:
             return (np.arange(first, last) % self.size).astype(np.int32).reshape(length, -1)
         words = tuple(np.asarray(jax.random.key_data(key)).ravel().tolist())
         epochs = range(first // self.size, (last - 1) // self.size + 1)
         rows = np.concatenate([_permutation(words, epoch, self.size) for epoch in epochs])
-        place = first - epochs.start * self.size
-        return rows[place : place + last - first].reshape(length, -1)
+        offset = first - epochs.start * self.size
+        return rows[offset : offset + last - first].reshape(length, -1)
 
     def batch(self, key: Key, item: jax.Array) -> Batch:
-        """Takes rows by number."""
+        """Returns the rows with the given numbers."""
         return {name: rows[item] for name, rows in self.arrays.items()}
 
     def tree_flatten(self):
-        """Gives the rows as leaves, the rest as static."""
+        """Returns the rows as leaves, and everything else but the spec as static data."""
         return (self.arrays,), (self.size, self.batch_size, self.shuffle)
 
     @classmethod
     def tree_unflatten(cls, static, leaves):
-        """Rebuilds what the compiled call needs: all but the spec."""
+        """Rebuilds what the compiled call needs: everything but the spec."""
         source = object.__new__(cls)
         (source.arrays,), (source.size, source.batch_size, source.shuffle) = leaves, static
         return source
@@ -86,18 +86,18 @@ def _permutation(words: tuple[int, ...], epoch: int, size: int) -> np.ndarray:
 
 @jax.tree_util.register_pytree_node_class
 class Sampler:
-    """Fresh batches drawn inside the compiled step.
+    """New batches, drawn inside the compiled step.
 
     Args:
-        draw: `draw(key, size, *settings) -> batch [size, ...]`, a function of a module, so that equal
-            samplers share a compile.
-        settings: arrays and numbers for `draw`, arguments of the compiled call.
-        batch_size: examples a batch.
-        spec: what the data says of itself.
-        size: examples in one pass, for held-out data; None is endless.
+        draw: `draw(key, size, *settings) -> batch [size, ...]`, a function at module level, so that equal
+            samplers share compiled programs.
+        settings: arrays and numbers for `draw`, passed as arguments of the compiled call.
+        batch_size: examples per batch.
+        spec: the spec of the data.
+        size: examples in one pass over held-out data, or None if the source is endless.
 
     Raises:
-        ValueError: a batch of less than one example.
+        ValueError: `batch_size` is less than 1.
     """
 
     def __init__(
@@ -120,19 +120,19 @@ class Sampler:
         )
 
     def feed(self, key: Key, start: int, length: int) -> None:
-        """Sends nothing."""
+        """Returns None: nothing is sent to the device."""
 
     def batch(self, key: Key, item: None) -> Batch:
         """Draws a batch."""
         return self.draw(key, self.batch_size, *self.settings)
 
     def tree_flatten(self):
-        """Gives the settings as leaves, the rest as static."""
+        """Returns the settings as leaves, and everything else but the spec as static data."""
         return (self.settings,), (self.draw, self.batch_size, self.size)
 
     @classmethod
     def tree_unflatten(cls, static, leaves):
-        """Rebuilds what the compiled call needs: all but the spec."""
+        """Rebuilds what the compiled call needs: everything but the spec."""
         source = object.__new__(cls)
         (source.settings,), (source.draw, source.batch_size, source.size) = leaves, static
         return source

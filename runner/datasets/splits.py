@@ -1,4 +1,4 @@
-"""How rows become training, validation and test data."""
+"""Splits of rows into training, validation and test data."""
 
 from collections.abc import Mapping
 
@@ -12,22 +12,22 @@ HELD_OUT_BATCH = 256  # rows; it changes the speed of an evaluation, not its res
 
 
 def cut(size: int, split_seed: int, **shares: float) -> list[np.ndarray]:
-    """Draws disjoint row numbers, in rising order: of each named share in turn, and of the rows that remain.
+    """Draws disjoint sets of row numbers, each in ascending order: one for each named fraction, and the remaining rows.
 
-    Each share gets at least one row. A share's rows do not depend on the shares named after it.
+    Each set has at least one row, and does not depend on the fractions named after it.
 
     Raises:
-        ValueError: a negative seed, a share outside (0, 1), or no row that remains.
+        ValueError: the seed is negative, a fraction is outside (0, 1), or no row remains.
     """
     if split_seed < 0:
         raise ValueError(f"split_seed: {split_seed} is less than 0")
     for name, share in shares.items():
         if not 0 < share < 1:
-            raise ValueError(f"{name}: {share} is no share of the rows, above 0 and below 1")
+            raise ValueError(f"{name}: {share} is not a fraction of the rows, above 0 and below 1")
     counts = [max(1, round(share * size)) for share in shares.values()]
     if sum(counts) >= size:
-        given = " and ".join(f"{name} {share}" for name, share in shares.items())
-        raise ValueError(f"{next(iter(shares))}: {given} of {size} rows leave none to train on")
+        requested = " and ".join(f"{name} {share}" for name, share in shares.items())
+        raise ValueError(f"{next(iter(shares))}: {requested} of {size} rows leave none to train on")
     order = np.random.default_rng(split_seed).permutation(size)
     return [np.sort(rows) for rows in np.split(order, np.cumsum(counts))]
 
@@ -40,10 +40,10 @@ def split(
     test: float,
     **known,
 ) -> Dataset:
-    """Splits rows by chance; `known` is what the spec cannot read off the training rows.
+    """Splits rows at random; `known` holds what `Spec.of` cannot compute from the training rows.
 
     Raises:
-        ValueError: as `checked`, `cut` and `Arrays`.
+        ValueError: as for `checked`, `cut` and `Arrays`.
     """
     arrays = checked(arrays)  # before the split, so that an error names the row of the file
     warn_of(arrays)
@@ -62,7 +62,10 @@ def assemble(
     batch_size: int | None,
     **known,
 ) -> Dataset:
-    """Makes the sources of a dataset; the training rows describe the held-out ones, which come in order."""
+    """Creates the sources of a dataset.
+
+    The held-out rows come in order, and take the spec of the training rows. `known` is passed to `Spec.of`.
+    """
     train = checked(train)
     source = Arrays(train, batch_size, spec=Spec.of(train, **known))
 

@@ -14,23 +14,23 @@ from runner.datasets.splits import split
 
 LARGEST = float(np.finfo(np.float32).max)
 CATEGORIES = (
-    100  # of one text feature; a column with more is rather a name, a date or a number written otherwise
+    100  # of one text feature; a column with more probably holds names, dates or numbers in another notation
 )
-CLASSES_FOUND = 32  # whole numbers with more distinct values are taken for numbers to regress on
+CLASSES_FOUND = 32  # whole numbers with more distinct values are treated as targets of a regression
 
 
 class Table(NamedTuple):
-    """A table as it stands in its file, each cell without the blanks around it."""
+    """A table as it is written in its file, each cell without surrounding blanks."""
 
     path: str
     header: list[str]
     rows: list[list[str]]
-    lines: list[int]  # of the file, on which each row ends
+    lines: list[int]  # the line of the file on which each row ends
 
     def cells(self, name: str) -> list[str]:
-        """Gives a column."""
-        place = self.header.index(name)
-        return [row[place] for row in self.rows]
+        """Returns the cells of a column."""
+        index = self.header.index(name)
+        return [row[index] for row in self.rows]
 
 
 def csv(
@@ -42,24 +42,24 @@ def csv(
     validation: float = 0.15,
     test: float = 0.15,
 ) -> Dataset:
-    """Reads a table of numbers and texts; columns are separated by commas, semicolons or tabs.
+    """Reads a table of numbers and texts, whose columns are separated by commas, semicolons or tabs.
 
-    A column of numbers is one feature of x [N, features], a column of texts one 0/1 feature for each of its
-    categories. The target becomes classes y [N], or numbers to regress on y [N, 1].
+    A column of numbers is one feature of x [N, features]; a column of texts is one 0/1 feature for each of its
+    categories. The target becomes classes y [N], or targets of a regression y [N, 1].
 
     Args:
         path: the file, UTF-8.
-        target: the name of the column to predict; all others are features.
-        task: "classification", "regression", or None: classification of texts, and of whole numbers with at
-            most 32 distinct values.
-        batch_size: rows a batch, or None for the whole training set at each step.
-        split_seed: of the split into training, validation and test rows.
-        validation: share of the rows.
-        test: share of the rows.
+        target: name of the column to predict; all other columns are features.
+        task: "classification", "regression", or None: classification if the target holds texts, or whole numbers
+            with at most 32 distinct values.
+        batch_size: rows per batch, or None for the whole training set at each step.
+        split_seed: seed of the split into training, validation and test rows.
+        validation: fraction of the rows for validation.
+        test: fraction of the rows for testing.
 
     Raises:
-        ValueError: the file cannot be read as a table, a cell is empty or not what its column holds, or the
-            target is missing or does not fit the task.
+        ValueError: the file cannot be read as a table, a cell is empty or does not fit its column, or the target is
+            missing or does not fit the task.
     """
     table = read_table(path)
     if len(table.header) == 1:
@@ -81,11 +81,11 @@ def csv(
 
 
 def read_rows(path: str | Path, spec: Spec) -> tuple[np.ndarray, Table]:
-    """Reads the features x [N, features] of another table, by the columns that a spec names.
+    """Reads the features x [N, features] of another table, from the columns that a spec names.
 
     Raises:
-        ValueError: the spec has no columns, the file cannot be read as a table, a column is missing, or a
-            cell is not what its column held.
+        ValueError: the spec has no columns, the file cannot be read as a table, a column is missing, or a cell does
+            not fit its column.
     """
     if not spec.columns:
         raise ValueError("path: this data has no named columns, so that a table cannot be read for it")
@@ -97,22 +97,22 @@ def read_rows(path: str | Path, spec: Spec) -> tuple[np.ndarray, Table]:
 
 
 def read_table(path: str | Path) -> Table:
-    """Reads a table; its delimiter is the one that its first line holds most often.
+    """Reads a table; its delimiter is the one that occurs most often in its first line.
 
     Raises:
-        ValueError: the file is missing, empty, not UTF-8, has no rows or rows of different lengths, or the
-            header has names that are empty or given twice.
+        ValueError: the file is missing, empty or not UTF-8, it has no rows or rows of different lengths, or a name
+            in the header is empty or occurs twice.
     """
     try:
         text = read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"path: {path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    found = reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+    parsed = reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        (_, header), *numbered = [(found.line_num, [cell.strip() for cell in row]) for row in found if row]
+        (_, header), *numbered = [(parsed.line_num, [cell.strip() for cell in row]) for row in parsed if row]
     except Error as error:
-        raise ValueError(f"path: line {found.line_num} of {path}: {error}") from None
+        raise ValueError(f"path: line {parsed.line_num} of {path}: {error}") from None
     except ValueError:
         raise ValueError(f"path: {path} is empty") from None
     _check_header(path, header)
@@ -128,12 +128,12 @@ def read_table(path: str | Path) -> Table:
 
 
 def _check_header(path: str | Path, header: list[str]) -> None:
-    for place, name in enumerate(header):
+    for index, name in enumerate(header):
         if not name:
             raise ValueError(
-                f"path: column {place + 1} in the header of {path} has no name; name it or remove it"
+                f"path: column {index + 1} in the header of {path} has no name; name it or remove it"
             )
-        if name in header[:place]:
+        if name in header[:index]:
             raise ValueError(f"path: the header of {path} names {name!r} twice")
 
 
@@ -146,7 +146,7 @@ def _number(cell: str) -> float | None:
 
 
 def _describe(table: Table, name: str) -> Column:
-    """Finds whether a column holds numbers or texts."""
+    """Returns the description of a column: whether it holds numbers, or texts of which categories."""
     cells = table.cells(name)
     if any(_number(cell) is not None for cell in cells):
         return Column(name)
@@ -162,26 +162,26 @@ def _numbers(table: Table, name: str) -> np.ndarray:
     values = [_number(cell) for cell in cells]
     for line, cell, value in zip(table.lines, cells, values, strict=True):
         if value is None:
-            held = repr(cell) if cell else "empty"
+            content = repr(cell) if cell else "empty"
             raise ValueError(
-                f"{name}: line {line} of {table.path} is {held}; need a finite number, as in other rows"
+                f"{name}: line {line} of {table.path} is {content}; need a finite number, as in other rows"
             )
     return np.array(values, np.float64)
 
 
-def _places(table: Table, column: Column) -> np.ndarray:
-    """Gives the place of each cell among the column's categories."""
-    places, cells = {text: place for place, text in enumerate(column.categories)}, table.cells(column.name)
+def _category_numbers(table: Table, column: Column) -> np.ndarray:
+    """Returns the index of each cell among the column's categories."""
+    indices, cells = {text: index for index, text in enumerate(column.categories)}, table.cells(column.name)
     for line, cell in zip(table.lines, cells, strict=True):
-        if cell not in places:
+        if cell not in indices:
             known = ", ".join(column.categories)
             raise ValueError(f"{column.name}: line {line} of {table.path} is {cell!r}; known are {known}")
-    return np.array([places[cell] for cell in cells], np.int32)
+    return np.array([indices[cell] for cell in cells], np.int32)
 
 
 def _features(table: Table, columns: Sequence[Column]) -> np.ndarray:
     parts = [
-        np.eye(len(column.categories))[_places(table, column)]
+        np.eye(len(column.categories))[_category_numbers(table, column)]
         if column.categories
         else _numbers(table, column.name)[:, None]
         for column in columns
@@ -190,23 +190,23 @@ def _features(table: Table, columns: Sequence[Column]) -> np.ndarray:
 
 
 def _target(table: Table, name: str, task: str | None) -> tuple[np.ndarray, dict[str, Any]]:
-    """Gives y, and what the spec says of it."""
+    """Returns y, and the arguments of `Spec` that describe it."""
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task: {task!r} is none of classification, regression")
     column = _describe(table, name)
     if column.categories:
         if task == "regression":
             raise ValueError(f"task: regression needs numbers; the column {name} of {table.path} is text")
-        y, labels = _places(table, column), column.categories
+        y, labels = _category_numbers(table, column), column.categories
     else:
         values = _numbers(table, name)
-        distinct, places = np.unique(values, return_inverse=True)
+        distinct, indices = np.unique(values, return_inverse=True)
         whole = distinct == np.round(distinct)
         if task == "regression" or (task is None and not (whole.all() and len(distinct) <= CLASSES_FOUND)):
             return values.astype(np.float32)[:, None], {}
         if not whole.all():
             raise ValueError(f"task: classes are texts or whole numbers; {name} holds {distinct[~whole][0]}")
-        y, labels = places.astype(np.int32), tuple(str(int(value)) for value in distinct)
+        y, labels = indices.astype(np.int32), tuple(str(int(value)) for value in distinct)
     if len(labels) == 1:
         raise ValueError(
             f"{name}: every row of {table.path} is {labels[0]!r}; classification needs two classes"

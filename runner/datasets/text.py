@@ -1,4 +1,4 @@
-"""A user's own text, as characters."""
+"""A user's own text, as a sequence of characters."""
 
 import numpy as np
 
@@ -10,24 +10,25 @@ from runner.datasets.windows import dataset_of
 def text(
     path: str, length: int = 64, batch_size: int = 64, validation: float = 0.1, test: float = 0.1
 ) -> Dataset:
-    """Reads a text in UTF-8; its characters are the tokens x [B, length], and y those that follow each.
+    """Reads a text in UTF-8; its characters are the tokens x [B, length], and y are the characters that follow them.
 
-    The first part of the text is for training, the next for validation, the end for the test. The vocabulary is that of
+    The first part of the text is for training, the next for validation, the last for testing. The vocabulary is that of
     the whole text, so that no held-out character is unknown.
 
     Args:
         path: the file.
-        length: of a window, in characters.
-        batch_size: windows a batch.
-        validation: share of the text.
-        test: share of the text.
+        length: characters per window.
+        batch_size: windows per batch.
+        validation: fraction of the text for validation.
+        test: fraction of the text for testing.
 
     Raises:
-        ValueError: the file is missing or not UTF-8, a share leaves nothing, or a part is shorter than a window.
+        ValueError: the file is missing or not UTF-8, a fraction is out of its range, the fractions leave nothing to
+            train on, or a part is shorter than a window.
     """
     for name, share in (("validation", validation), ("test", test)):
         if not 0 < share < 1:
-            raise ValueError(f"{name}: {share} is no share of the text, above 0 and below 1")
+            raise ValueError(f"{name}: {share} is not a fraction of the text, above 0 and below 1")
     if validation + test >= 1:
         raise ValueError(f"validation: {validation} and test {test} leave nothing of the text to train on")
     try:

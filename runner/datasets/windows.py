@@ -1,4 +1,4 @@
-"""Windows of one long row of tokens."""
+"""Windows of one long sequence of tokens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,21 +15,21 @@ HELD_OUT_BATCH = 64  # windows; it changes the speed of an evaluation, not its r
 
 @jax.tree_util.register_pytree_node_class
 class Windows:
-    """Windows x `[B, length]` of a text on the device, with the next token of each place as y.
+    """Windows x `[B, length]` of a text on the device, with the next token at each position as y.
 
-    Shuffled, a window starts at any token, and an epoch visits each start once, in an order of its own. Unshuffled,
-    windows follow each other without overlap, so that each token is foretold once; those left over at the end, too few
-    for a window, are left out.
+    If shuffled, a window may start at any token, and each epoch visits each start once, in its own random order.
+    Otherwise windows follow each other without overlap, so that each token is predicted once; the last tokens, if they
+    are too few for a window, are left out.
 
     Args:
-        tokens: [N], whole numbers.
-        length: of a window.
-        batch_size: windows a batch.
-        spec: what the data says of itself.
-        shuffle: whether each epoch has an order of its own.
+        tokens: the text, whole numbers [N].
+        length: tokens per window.
+        batch_size: windows per batch.
+        spec: the spec of the data.
+        shuffle: whether each epoch has its own random order.
 
     Raises:
-        ValueError: more windows a batch than there are.
+        ValueError: `batch_size` is more than the number of windows.
     """
 
     def __init__(self, tokens: Array, length: int, batch_size: int, *, spec: Spec, shuffle: bool = True):
@@ -39,22 +39,22 @@ class Windows:
         self.batch_size, self.size = self._starts.batch_size, self._starts.size
 
     def feed(self, key: Key, start: int, length: int) -> np.ndarray:
-        """Gives the numbers of windows `[length, batch_size]`."""
+        """Returns the numbers of windows `[length, batch_size]`."""
         return self._starts.feed(key, start, length)
 
     def batch(self, key: Key, item: jax.Array) -> Batch:
-        """Cuts windows out by number."""
+        """Returns the windows with the given numbers."""
         start = self._starts.batch(key, item)["start"]
         windows = self.tokens[start[:, None] + jnp.arange(self.length + 1)[None]]
         return {"x": windows[:, :-1], "y": windows[:, 1:]}
 
     def tree_flatten(self):
-        """Gives tokens and starts as leaves, the rest as static."""
+        """Returns the tokens and the starts as leaves, and the sizes as static data."""
         return (self.tokens, self._starts), (self.length, self.batch_size, self.size)
 
     @classmethod
     def tree_unflatten(cls, static, leaves):
-        """Rebuilds what the compiled call needs: all but the spec."""
+        """Rebuilds what the compiled call needs: everything but the spec."""
         source = object.__new__(cls)
         source.tokens, source._starts = leaves
         source.length, source.batch_size, source.size = static
@@ -62,10 +62,10 @@ class Windows:
 
 
 def dataset_of(parts: Mapping[Any, np.ndarray], length: int, batch_size: int, **known) -> Dataset:
-    """Makes the sources of a text in parts named train, validation and test; `known` is for the spec.
+    """Creates the sources of a text in parts named train, validation and test; `known` is passed to `Spec`.
 
     Raises:
-        ValueError: a window of no length, or a part that is too short for one.
+        ValueError: `length` is less than 1, or a part is too short for a window.
     """
     if length < 1:
         raise ValueError(f"length: {length} is less than 1")

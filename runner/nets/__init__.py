@@ -1,4 +1,4 @@
-"""Nets: from the shape of one output, and settings, to a transformed function `(x [B, ...], is_training)`."""
+"""Nets: functions of the shape of one output and of settings, which return a Haiku transform of `(x, is_training)`."""
 
 from runner.nets.cnn import cnn
 from runner.nets.dcgan import image_discriminator, image_generator

@@ -1,4 +1,4 @@
-"""The plain convolutional net."""
+"""A plain convolutional net."""
 
 from collections.abc import Sequence
 
@@ -20,19 +20,19 @@ def cnn(
     normalization: str | None = None,
     dropout: float | None = None,
 ) -> Net:
-    """Makes convolutions, each followed by 2 x 2 max pooling, then dense layers, for images `[B, H, W, C]`.
+    """Builds convolutions, each followed by 2 x 2 max pooling, then dense layers, for images `[B, H, W, C]`.
 
     Args:
-        output_shape: of one output.
-        channels: of each convolution.
-        kernel_size: of each convolution.
-        hidden_sizes: units of each dense layer between convolutions and output.
-        activation: of all hidden layers, named as in `jax.nn`.
-        normalization: before each activation: "batch", "layer" (over the channels) or None.
-        dropout: share of units dropped after each dense layer, or None.
+        output_shape: shape of one output.
+        channels: output channels of each convolution.
+        kernel_size: height and width of each kernel.
+        hidden_sizes: units of each dense layer between the convolutions and the output.
+        activation: activation of all hidden layers, named as in `jax.nn`.
+        normalization: normalization before each activation: "batch", "layer" (over the channels) or None.
+        dropout: fraction of units dropped after each dense layer, or None.
 
     Raises:
-        ValueError: a setting is out of its range, or a name unknown; when called, x is no image, or too small
+        ValueError: a setting is out of its range, or a name is unknown; when called, x is not an image, or too small
             for so many poolings.
     """
     check_sizes("output_shape", output_shape)
@@ -42,7 +42,7 @@ def cnn(
     check_dropout(dropout)
     activate = find("activation", activation, ACTIVATIONS)
     normalize = find("normalization", normalization, NORMALIZATIONS)
-    with_bias = normalization != "batch"  # which would take it out again
+    with_bias = normalization != "batch"  # batch normalisation cancels a bias
 
     def forward(x, is_training):
         x = as_images(x, "cnn")

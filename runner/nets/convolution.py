@@ -1,7 +1,8 @@
-"""Convolution and pooling in the form that is fast where they run.
+"""Convolution and pooling, in the form that is fast on the current backend.
 
-XLA's own convolution is several times slower on CPUs inside a compiled loop (jax-ml/jax#12868). There it is
-written as shifted slices times one matrix, and pooling as a choice within each window: equal to rounding.
+On CPUs, XLA's own convolution is several times slower inside a compiled loop (jax-ml/jax#12868). There, convolution is
+computed as shifted slices times one matrix, and pooling as a selection within each window; the results agree up to
+rounding.
 """
 
 from collections.abc import Callable
@@ -16,13 +17,13 @@ class Convolution(hk.Module):
     """A 2-D convolution with the parameters and initial values of `hk.Conv2D`.
 
     Args:
-        channels: of the output.
+        channels: channels of the output.
         kernel_size: height and width of the kernel.
-        stride: of both axes.
+        stride: stride along both axes.
         padding: "SAME" or "VALID".
         with_bias: whether a bias is added.
-        w_init: of the kernel, or None for that of `hk.Conv2D`.
-        name: of the module.
+        w_init: initializer of the kernel, or None for that of `hk.Conv2D`.
+        name: name of the module.
     """
 
     def __init__(
@@ -68,9 +69,9 @@ def convolve(x: jax.Array, w: jax.Array, stride: int = 1, padding: str = "SAME")
 
 
 def max_pool(x: jax.Array, size: int = 2) -> jax.Array:
-    """Takes the maxima of windows that do not overlap: `[B, H, W, C]` to `[B, H // size, W // size, C]`.
+    """Computes the maxima of windows that do not overlap: `[B, H, W, C]` to `[B, H // size, W // size, C]`.
 
-    Rows and columns that do not fill a window are cut off. Of equal values the first takes the gradient.
+    Rows and columns that do not fill a window are cut off. Among equal values, the first receives the gradient.
     """
     if jax.default_backend() != "cpu":
         window = (1, size, size, 1)
@@ -79,7 +80,7 @@ def max_pool(x: jax.Array, size: int = 2) -> jax.Array:
     high, wide = height // size, width // size
     x = x[:, : high * size, : wide * size].reshape(batch, high, size, wide, size, channels)
     x = x.transpose(0, 1, 3, 5, 2, 4).reshape(batch, high, wide, channels, size**2)
-    # Not x.max(-1): its gradient asks which value equals the maximum, and where XLA computes x anew, rounded
-    # otherwise, none does.
+    # Not x.max(-1): its gradient checks which value equals the maximum. If XLA recomputes x with other rounding, none
+    # does.
     first = jax.nn.one_hot(x.argmax(-1), size**2, dtype=bool)
     return jnp.where(first, x, 0).sum(-1)

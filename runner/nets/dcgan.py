@@ -1,4 +1,4 @@
-"""The two players of a convolutional adversarial game, after Radford et al. 2016 (DCGAN)."""
+"""The generator and the discriminator of a convolutional GAN, after Radford et al. 2016 (DCGAN)."""
 
 from collections.abc import Sequence
 
@@ -28,22 +28,24 @@ def image_generator(
     normalization: str | None = "batch",
     output_activation: str | None = "sigmoid",
 ) -> Net:
-    """Makes images from latent vectors: a dense layer, then for each entry of `channels` the size is doubled.
+    """Builds a generator of images from latent vectors.
+
+    It has a dense layer, and doubles the size once for each entry of `channels`.
 
     Args:
-        output_shape: height, width, channels of one image; where a size is odd, its doubling is cut.
-        channels: of the convolution after each doubling.
-        kernel_size: of the convolutions.
-        activation: of the hidden layers, named as in `jax.nn`.
-        normalization: before each activation: "batch", "layer" (over the channels) or None.
-        output_activation: named as in `jax.nn` ("sigmoid" keeps images in [0, 1]), or None.
+        output_shape: height, width and channels of one image; a doubling is cut if the size is odd.
+        channels: output channels of the convolution after each doubling.
+        kernel_size: height and width of each kernel.
+        activation: activation of the hidden layers, named as in `jax.nn`.
+        normalization: normalization before each activation: "batch", "layer" (over the channels) or None.
+        output_activation: activation of the output, named as in `jax.nn` ("sigmoid" keeps images in [0, 1]), or None.
 
     Raises:
-        ValueError: a setting is out of its range, a name unknown, or `output_shape` no image's.
+        ValueError: a setting is out of its range, a name is unknown, or `output_shape` is not that of an image.
 
     Source:
         Radford et al. 2016, with repetition and convolution instead of transposed convolution, which leaves
-        checkerboards (Odena et al. 2016).
+        checkerboard patterns (Odena et al. 2016).
     """
     check_sizes("output_shape", output_shape)
     if len(output_shape) != 3:
@@ -55,10 +57,10 @@ def image_generator(
     check_size("kernel_size", kernel_size, WIDEST)
     activate = find("activation", activation, ACTIVATIONS)
     normalize = find("normalization", normalization, NORMALIZATIONS)
-    with_bias = normalization != "batch"  # which would take it out again
+    with_bias = normalization != "batch"  # batch normalisation cancels a bias
     activate_output = find("output_activation", output_activation, OUTPUT_ACTIVATIONS)
     height, width, depth = output_shape
-    # from the coarsest grid to the image: each is half of the next, rounded up
+    # From the coarsest grid to the image: each size is half of the next, rounded up.
     grids = [(-(-height // 2**n), -(-width // 2**n)) for n in range(len(channels), -1, -1)]
 
     def forward(x, is_training):
@@ -80,22 +82,22 @@ def image_discriminator(
     kernel_size: int = 4,
     normalization: str | None = None,
 ) -> Net:
-    """Makes logits from images `[B, H, W, C]`: each convolution halves the size, then one linear layer.
+    """Builds a discriminator of images `[B, H, W, C]`: convolutions that each halve the size, then one linear layer.
 
     Args:
-        output_shape: of one output; () is one logit.
-        channels: of each convolution.
-        kernel_size: of the convolutions.
-        normalization: before each activation: "batch", "layer" (over the channels) or None.
+        output_shape: shape of one output; () is one logit.
+        channels: output channels of each convolution.
+        kernel_size: height and width of each kernel.
+        normalization: normalization before each activation: "batch", "layer" (over the channels) or None.
 
     Raises:
-        ValueError: a setting is out of its range, or a name unknown; when called, x is no image.
+        ValueError: a setting is out of its range, or a name is unknown; when called, x is not an image.
     """
     check_sizes("output_shape", output_shape)
     check_sizes("channels", channels)
     check_size("kernel_size", kernel_size, WIDEST)
     normalize = find("normalization", normalization, NORMALIZATIONS)
-    with_bias = normalization != "batch"  # which would take it out again
+    with_bias = normalization != "batch"  # batch normalisation cancels a bias
 
     def forward(x, is_training):
         x = as_images(x, "image_discriminator")

@@ -1,4 +1,4 @@
-"""What several nets are made of."""
+"""Layers that several nets share."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ import jax.numpy as jnp
 class BatchNorm(hk.Module):
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithms 1 and 2).
 
-    Unlike that of `hk.BatchNorm`, the moving variance starts at 1, so that an untrained net can be evaluated
-    (from 0, each layer multiplies by 300), and the variance of a batch is not a difference of squares, which
-    rounding can make negative.
+    Unlike in `hk.BatchNorm`, the moving variance starts at 1, so that an untrained net can be evaluated (from 0, each
+    layer multiplies by 300), and the variance of a batch is not computed as a difference of squares, which can become
+    negative by rounding.
     """
 
     def __call__(self, x: jax.Array, is_training: bool) -> jax.Array:
-        """Normalises by the batch's statistics in training, by the moving ones otherwise."""
+        """Normalises by the statistics of the batch in training, and by the moving averages otherwise."""
         shape, axes = x.shape[-1:], tuple(range(x.ndim - 1))
         mean = hk.get_state("mean", shape, x.dtype, jnp.zeros)
         variance = hk.get_state("variance", shape, x.dtype, jnp.ones)
@@ -45,12 +45,15 @@ NORMALIZATIONS: dict[str | None, Callable[[jax.Array, bool], jax.Array]] = {
 
 
 def drop_out(x: jax.Array, rate: float | None, is_training: bool) -> jax.Array:
-    """Sets a share of the units to zero in training, and scales the rest up (Srivastava et al. 2014)."""
+    """Sets a fraction of the units to zero in training, and scales the others up (Srivastava et al. 2014)."""
     return hk.dropout(hk.next_rng_key(), rate, x) if rate and is_training else x
 
 
 def noise_embedding(variance: jax.Array, size: int, max_frequency: float) -> jax.Array:
-    """Gives sines and cosines `[B, size]` of variances `[B]`, in frequencies from 1 to the highest, in even ratios.
+    """Computes sines and cosines `[B, size]` of variances `[B]`.
+
+    The frequencies are geometrically spaced from 1 to the highest.
+
 
     Source: Vaswani et al. 2017, section 3.5, as in Keras's example "Denoising Diffusion Implicit Models".
     """
@@ -60,15 +63,15 @@ def noise_embedding(variance: jax.Array, size: int, max_frequency: float) -> jax
 
 
 def as_floats(x: jax.Array) -> jax.Array:
-    """Takes whole numbers, such as an image's bytes, as floats, lest Haiku make whole weights for them."""
+    """Converts whole numbers, such as the bytes of an image, to floats; Haiku would create integer weights for them."""
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
 
 
 def as_images(x: jax.Array, net: str) -> jax.Array:
-    """Takes x `[B, H, W, C]`.
+    """Returns images x `[B, H, W, C]` as floats.
 
     Raises:
-        ValueError: x has another number of axes.
+        ValueError: x does not have four axes.
     """
     if x.ndim != 4:
         shape = list(x.shape[1:])
@@ -79,7 +82,7 @@ def as_images(x: jax.Array, net: str) -> jax.Array:
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Lays out each example as a vector: `[B, ...]` to `[B, N]`."""
+    """Flattens each example to a vector: `[B, ...]` to `[B, N]`."""
     return as_floats(x).reshape(len(x), math.prod(x.shape[1:]))
 
 

@@ -1,4 +1,4 @@
-"""The linear net."""
+"""A linear net."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from runner.nets.settings import INITIALIZERS, cached, check_sizes, find
 
 @cached
 def linear(output_shape: Sequence[int], initializer: str | None = None) -> Net:
-    """Makes one linear layer, from inputs of any shape.
+    """Builds one linear layer, for inputs of any shape.
 
     Args:
-        output_shape: of one output.
-        initializer: of the weights (the bias starts at zero), or None for Haiku's own.
+        output_shape: shape of one output.
+        initializer: initializer of the weights (the bias starts at zero), or None for Haiku's default.
 
     Raises:
-        ValueError: a setting is out of its range, or a name unknown.
+        ValueError: a setting is out of its range, or a name is unknown.
     """
     check_sizes("output_shape", output_shape)
     w_init = find("initializer", initializer, INITIALIZERS)

@@ -1,4 +1,4 @@
-"""Nets of Flax's linen in the form that scenarios take."""
+"""Modules of Flax's linen, in the form of nets that scenarios take."""
 
 import functools
 import inspect
@@ -6,24 +6,24 @@ from typing import Any, NamedTuple
 
 import jax
 
-OPPOSITES = ("use_running_average", "deterministic")  # true in evaluation
+OPPOSITES = ("use_running_average", "deterministic")  # true in evaluation mode
 NAMES = ("is_training", "train", "training", *OPPOSITES)
 
 
 class LinenNet(NamedTuple):
-    """The pair of functions that stands for a linen module; equal modules that can be hashed give the same."""
+    """The two functions of a linen module as a net; equal modules that can be hashed have the identical functions."""
 
     init: Any
     apply: Any
 
 
 def from_linen(module: Any) -> LinenNet:
-    """Gives a net of a `flax.linen.Module`: its mutable collections, such as BatchNorm's, are the net's state.
+    """Returns a `flax.linen.Module` as a net: its mutable collections, such as those of BatchNorm, are the net's state.
 
     Args:
-        module: whose `__call__` takes the inputs and, where it differs in training, one of `train`, `training`,
-            `is_training`, `use_running_average` or `deterministic`. The last two are the opposite of training.
-            Of random streams it gets "dropout".
+        module: a module whose `__call__` takes the inputs and, if it behaves differently in training, one of `train`,
+            `training`, `is_training`, `use_running_average` or `deterministic`. The last two are true in evaluation.
+            The only random stream that it can use is "dropout".
     """
     try:
         hash(module)
@@ -33,8 +33,8 @@ def from_linen(module: Any) -> LinenNet:
 
 
 def _net_of(module: Any) -> LinenNet:
-    taken = inspect.signature(type(module).__call__).parameters
-    modes = [name for name in NAMES if name in taken]
+    parameters = inspect.signature(type(module).__call__).parameters
+    modes = [name for name in NAMES if name in parameters]
 
     def mode(is_training: bool) -> dict[str, bool]:
         return {name: is_training != (name in OPPOSITES) for name in modes}
@@ -48,10 +48,10 @@ def _net_of(module: Any) -> LinenNet:
     def apply(params, net_state, key, *inputs, is_training):
         keys = {} if key is None else {"dropout": key}
         mutable = list(net_state) if is_training else []
-        outputs, changed = module.apply(
+        outputs, updated = module.apply(
             {"params": params, **net_state}, *inputs, **mode(is_training), rngs=keys, mutable=mutable
         )
-        return outputs, {**net_state, **changed}
+        return outputs, {**net_state, **updated}
 
     return LinenNet(init, apply)
 

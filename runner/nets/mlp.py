@@ -1,4 +1,4 @@
-"""The multi-layer perceptron."""
+"""A multi-layer perceptron."""
 
 from collections.abc import Sequence
 
@@ -27,26 +27,26 @@ def mlp(
     initializer: str | None = None,
     output_activation: str | None = None,
 ) -> Net:
-    """Makes a multi-layer perceptron, from inputs of any shape.
+    """Builds a multi-layer perceptron, for inputs of any shape.
 
     Args:
-        output_shape: of one output.
-        hidden_sizes: units of each hidden layer; none makes a linear net.
-        activation: of the hidden layers, named as in `jax.nn`.
-        normalization: before each activation: "batch", "layer" or None.
-        dropout: share of units dropped after each activation, or None.
-        initializer: of all weights (biases start at zero), or None for Haiku's own.
-        output_activation: named as in `jax.nn` ("sigmoid" keeps images in [0, 1]), or None.
+        output_shape: shape of one output.
+        hidden_sizes: units of each hidden layer; an empty list builds a linear net.
+        activation: activation of the hidden layers, named as in `jax.nn`.
+        normalization: normalization before each activation: "batch", "layer" or None.
+        dropout: fraction of units dropped after each activation, or None.
+        initializer: initializer of all weights (biases start at zero), or None for Haiku's default.
+        output_activation: activation of the output, named as in `jax.nn` ("sigmoid" keeps images in [0, 1]), or None.
 
     Raises:
-        ValueError: a setting is out of its range, or a name unknown.
+        ValueError: a setting is out of its range, or a name is unknown.
     """
     check_sizes("output_shape", output_shape)
     check_sizes("hidden_sizes", hidden_sizes)
     check_dropout(dropout)
     activate = find("activation", activation, ACTIVATIONS)
     normalize = find("normalization", normalization, NORMALIZATIONS)
-    with_bias = normalization != "batch"  # which would take it out again
+    with_bias = normalization != "batch"  # batch normalisation cancels a bias
     w_init = find("initializer", initializer, INITIALIZERS)
     activate_output = find("output_activation", output_activation, OUTPUT_ACTIVATIONS)
 

@@ -1,4 +1,4 @@
-"""The residual multi-layer perceptron that is told how noisy its input is."""
+"""A residual multi-layer perceptron that takes the noise variance of its input."""
 
 import math
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ def residual_mlp(
     embedding_size: int = 32,
     max_frequency: float = 1000.0,
 ) -> Net:
-    """Makes a net of noisy x `[B, ...]` and the variance of its noise `[B]`, for points and small images.
+    """Builds a net of noisy x `[B, ...]` and the variance of the noise `[B]`, for points and small images.
 
-    Its last layer starts at zero.
+    The last layer starts at zero.
 
     Args:
-        output_shape: of one output.
+        output_shape: shape of one output.
         size: units of each layer.
-        blocks: residual blocks.
-        embedding_size: of the sinusoids of the variance.
-        max_frequency: of the sinusoids; the lowest is 1.
+        blocks: number of residual blocks.
+        embedding_size: number of sinusoids of the variance, an even number.
+        max_frequency: highest frequency of the sinusoids; the lowest is 1.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -39,7 +39,7 @@ def residual_mlp(
     check_size("blocks", blocks, DEEPEST)
     check_even("embedding_size", embedding_size)
     if not 1 <= max_frequency < math.inf:
-        raise ValueError(f"max_frequency: {max_frequency} is no number from 1 up")
+        raise ValueError(f"max_frequency: {max_frequency} is not a finite number of at least 1")
 
     def forward(x, variance):
         embedding = noise_embedding(variance, embedding_size, max_frequency)

@@ -1,4 +1,4 @@
-"""The residual net for small images."""
+"""A residual net for small images."""
 
 from collections.abc import Sequence
 
@@ -13,20 +13,20 @@ from runner.nets.settings import DEEPEST, cached, check_size, check_sizes
 
 @cached
 def resnet(output_shape: Sequence[int], channels: Sequence[int] = (16, 32, 64), blocks: int = 1) -> Net:
-    """Makes a residual net with BatchNorm for images `[B, H, W, C]`.
+    """Builds a residual net with BatchNorm, for images `[B, H, W, C]`.
 
     Channels 16, 32, 64 with 1, 3 or 9 blocks are ResNet-8, 20 or 56.
 
     Args:
-        output_shape: of one output.
-        channels: of each group of blocks; each group but the first halves the image.
-        blocks: of each group.
+        output_shape: shape of one output.
+        channels: channels of each group of blocks; each group but the first halves the image.
+        blocks: number of blocks in each group.
 
     Raises:
-        ValueError: a setting is out of its range; when called, x is no image.
+        ValueError: a setting is out of its range; when called, x is not an image.
 
     Source:
-        He et al. 2016, section 4.2; shortcuts that change shape are projections (option B), not padding.
+        He et al. 2016, section 4.2; shortcuts that change the shape are projections (option B), not padding.
     """
     check_sizes("output_shape", output_shape)
     check_sizes("channels", channels, at_least=1)
@@ -45,7 +45,7 @@ def resnet(output_shape: Sequence[int], channels: Sequence[int] = (16, 32, 64), 
 
 
 class ResidualBlock(hk.Module):
-    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016, figure 2)."""
+    """Two 3 x 3 convolutions, added to a shortcut (He et al. 2016, figure 2)."""
 
     def __init__(self, channels: int, stride: int, name: str | None = None):
         super().__init__(name=name)

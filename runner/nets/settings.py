@@ -1,4 +1,4 @@
-"""What the nets' settings may be, and what their names stand for."""
+"""Settings of nets: checks of their values, and the functions that their names stand for."""
 
 import functools
 import inspect
@@ -14,16 +14,16 @@ from runner.core import Net
 from runner.process.terminal import near
 
 Settings = ParamSpec("Settings")
-Meaning = TypeVar("Meaning")
+Choice = TypeVar("Choice")
 Activation = Callable[[Any], jax.Array]
-DEEPEST = 1000  # layers, each of which is compiled by itself
-WIDEST = 64  # places of a kernel's side, each of which may be a product of its own
+DEEPEST = 1000  # layers, each of which is compiled separately
+WIDEST = 64  # height and width of a kernel, each position of which may be a separate product
 
 
 def _orthogonal(shape: Sequence[int], dtype: Any) -> jax.Array:
     return jax.nn.initializers.orthogonal()(
         hk.next_rng_key(), shape, dtype
-    )  # Haiku's own promotes ranks, which may be forbidden
+    )  # Haiku's own initializer promotes ranks, which JAX can be set to forbid
 
 
 ACTIVATIONS: dict[str | None, Activation] = {
@@ -42,7 +42,7 @@ ACTIVATIONS: dict[str | None, Activation] = {
 }
 OUTPUT_ACTIVATIONS: dict[str | None, Activation] = {None: jax.nn.identity, **ACTIVATIONS}
 INITIALIZERS: dict[str | None, Callable | None] = {
-    None: None,  # Haiku's own: normal, deviation 1 / sqrt(inputs), then cut at two deviations
+    None: None,  # Haiku's default: normal with deviation 1 / sqrt(inputs), truncated at two deviations
     "glorot": hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform"),
     "he": hk.initializers.VarianceScaling(2.0, "fan_in", "truncated_normal"),
     "normal": hk.initializers.RandomNormal(),
@@ -51,11 +51,11 @@ INITIALIZERS: dict[str | None, Callable | None] = {
 }
 
 
-def find(setting: str, name: str | None, known: Mapping[str | None, Meaning]) -> Meaning:
-    """Gives what a setting's name stands for.
+def find(setting: str, name: str | None, known: Mapping[str | None, Choice]) -> Choice:
+    """Returns what the name in a setting stands for.
 
     Raises:
-        ValueError: the name is not known; the message has the nearest, and all that are.
+        ValueError: the name is unknown; the message lists the most similar name and all known ones.
     """
     if name in known:
         return known[name]
@@ -64,13 +64,13 @@ def find(setting: str, name: str | None, known: Mapping[str | None, Meaning]) ->
 
 
 def check_size(setting: str, size: int, most: float = math.inf) -> None:
-    """Refuses what is no count of at least one and at most `most`.
+    """Checks that a size is a whole number from 1 to `most`.
 
     Raises:
-        ValueError: the size is no whole number, less than 1, or more.
+        ValueError: the size is not a whole number, or out of this range.
     """
     if not isinstance(size, Integral):
-        raise ValueError(f"{setting}: {size!r} is no whole number")
+        raise ValueError(f"{setting}: {size!r} is not a whole number")
     if size < 1:
         raise ValueError(f"{setting}: {size} is less than 1")
     if size > most:
@@ -78,10 +78,10 @@ def check_size(setting: str, size: int, most: float = math.inf) -> None:
 
 
 def check_even(setting: str, size: int) -> None:
-    """Refuses what is no even count of at least two.
+    """Checks that a size is an even number of at least 2.
 
     Raises:
-        ValueError: the size is no whole number, less than 1 or odd.
+        ValueError: the size is not a whole number, less than 1, or odd.
     """
     check_size(setting, size)
     if size % 2:
@@ -89,13 +89,13 @@ def check_even(setting: str, size: int) -> None:
 
 
 def check_sizes(setting: str, sizes: Sequence[int], at_least: int = 0) -> None:
-    """Refuses what is no row of sizes.
+    """Checks that a list of sizes has at least `at_least` entries, and that each is a whole number from 1 on.
 
     Raises:
-        ValueError: there is no row, it has fewer than `at_least` sizes, or one of them is no size.
+        ValueError: it is not a list, it has fewer entries, or one of them is not such a number.
     """
     if not isinstance(sizes, Sequence):
-        raise ValueError(f"{setting}: {sizes!r} is no list, such as [{sizes!r}]")
+        raise ValueError(f"{setting}: {sizes!r} is not a list, such as [{sizes!r}]")
     if len(sizes) < at_least:
         raise ValueError(f"{setting}: {list(sizes)} has fewer than {at_least} entries")
     for size in sizes:
@@ -103,7 +103,7 @@ def check_sizes(setting: str, sizes: Sequence[int], at_least: int = 0) -> None:
 
 
 def check_dropout(rate: float | None) -> None:
-    """Refuses what is no share of units.
+    """Checks that a dropout rate is None or a fraction of the units.
 
     Raises:
         ValueError: the rate is not in [0, 1).
@@ -112,18 +112,18 @@ def check_dropout(rate: float | None) -> None:
         raise ValueError(f"dropout: {rate} is not in [0, 1); null is for none")
 
 
-def cached(make: Callable[Settings, Net]) -> Callable[Settings, Net]:
-    """Gives equal settings the identical net, so that runs share what is compiled for it.
+def cached(build: Callable[Settings, Net]) -> Callable[Settings, Net]:
+    """Wraps a function so that equal settings return the identical net, and runs share the programs compiled for it.
 
-    Lists count as tuples, and a default that is written out as one that is not.
+    A list equals a tuple, and a default that is written out equals one that is left out.
     """
-    signature, made = inspect.signature(make), functools.cache(make)
+    signature, cached_build = inspect.signature(build), functools.cache(build)
 
-    @functools.wraps(make)
+    @functools.wraps(build)
     def net(*args: Settings.args, **settings: Settings.kwargs) -> Net:
         bound = signature.bind(*args, **settings)
         bound.apply_defaults()
-        return made(
+        return cached_build(
             *(tuple(value) if isinstance(value, list) else value for value in bound.arguments.values())
         )
 

@@ -1,4 +1,4 @@
-"""The causal transformer."""
+"""A causal transformer."""
 
 from collections.abc import Sequence
 
@@ -20,18 +20,18 @@ def transformer(
     max_length: int = 256,
     dropout: float | None = None,
 ) -> Net:
-    """Makes a net of tokens `[B, T]` whose output `[B, T, V]` at each place knows no later one.
+    """Builds a net of tokens `[B, T]` whose output `[B, T, V]` at each position does not depend on later tokens.
 
     Args:
-        output_shape: [V], the size of the vocabulary of the tokens, too.
-        size: of the vector at each place.
-        layers: each of attention and a two-layer perceptron of 4 x size units.
-        heads: of the attention.
-        max_length: the most places T.
-        dropout: share of units dropped before each addition, or None.
+        output_shape: [V], which is also the size of the vocabulary of the tokens.
+        size: size of the vector at each position.
+        layers: number of layers, each of attention and a two-layer perceptron of 4 x size units.
+        heads: number of attention heads, which divides `size`.
+        max_length: largest number of positions T.
+        dropout: fraction of units dropped before each addition, or None.
 
     Raises:
-        ValueError: a setting is out of its range; when called, x is no row of tokens or too long.
+        ValueError: a setting is out of its range; when called, x is not a sequence of tokens, or too long.
 
     Source:
         Vaswani et al. 2017, the decoder alone, normalised before each layer, with learned positions and GELU as in
@@ -39,7 +39,7 @@ def transformer(
     """
     check_sizes("output_shape", output_shape)
     if len(output_shape) != 1:
-        raise ValueError(f"output_shape: {list(output_shape)} is no vocabulary, such as [64]")
+        raise ValueError(f"output_shape: {list(output_shape)} is not a vocabulary, such as [64]")
     for name, value in (("size", size), ("heads", heads), ("max_length", max_length)):
         check_size(name, value)
     check_size("layers", layers, DEEPEST)
@@ -53,13 +53,13 @@ def transformer(
             raise ValueError(
                 f"transformer needs rows of tokens, not {x.dtype}{list(x.shape[1:])}: take mlp for these"
             )
-        places = x.shape[1]
-        if places > max_length:
-            raise ValueError(f"max_length: {max_length} places are fewer than the {places} of x")
+        positions = x.shape[1]
+        if positions > max_length:
+            raise ValueError(f"max_length: {max_length} positions are fewer than the {positions} of x")
         small = hk.initializers.RandomNormal(0.02)
-        positions = hk.get_parameter("positions", (max_length, size), init=small)[None, :places]
+        table = hk.get_parameter("positions", (max_length, size), init=small)[None, :positions]
         x = hk.Embed(vocabulary, size, w_init=small)(x)
-        x = drop_out(x + jnp.broadcast_to(positions, x.shape), dropout, is_training)
+        x = drop_out(x + jnp.broadcast_to(table, x.shape), dropout, is_training)
         for _ in range(layers):
             x = x + drop_out(_attend(layer_norm(x), heads), dropout, is_training)
             inner = hk.Linear(size)(jax.nn.gelu(hk.Linear(4 * size)(layer_norm(x))))
@@ -70,9 +70,9 @@ def transformer(
 
 
 def _attend(x: jax.Array, heads: int) -> jax.Array:
-    """Lets each place of x `[B, T, size]` look at itself and those before it."""
-    batch, places, size = x.shape
-    split = lambda x: x.reshape(batch, places, heads, size // heads)
+    """Computes self-attention over x `[B, T, size]`: each position attends to itself and to those before it."""
+    batch, positions, size = x.shape
+    split = lambda x: x.reshape(batch, positions, heads, size // heads)
     query, key, value = (split(part) for part in jnp.split(hk.Linear(3 * size)(x), 3, axis=-1))
-    seen = jax.nn.dot_product_attention(query, key, value, is_causal=True)
-    return hk.Linear(size)(seen.reshape(batch, places, size))
+    attended = jax.nn.dot_product_attention(query, key, value, is_causal=True)
+    return hk.Linear(size)(attended.reshape(batch, positions, size))

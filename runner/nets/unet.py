@@ -1,4 +1,4 @@
-"""The U-Net for images that is told how noisy they are."""
+"""A U-Net for images that takes the variance of their noise."""
 
 import math
 from collections.abc import Sequence
@@ -21,25 +21,25 @@ def unet(
     embedding_size: int = 32,
     max_frequency: float = 1000.0,
 ) -> Net:
-    """Makes a net of noisy images `[B, H, W, C]` and the variance of their noise `[B]`.
+    """Builds a net of noisy images `[B, H, W, C]` and the variance of their noise `[B]`.
 
-    On the way down each level keeps what its blocks put out; on the way up they are joined to the inputs of as many
-    blocks. The last layer starts at zero.
+    On the way down, the output of each block is kept; on the way up, it is concatenated to the input of a block of the
+    same level. The last layer starts at zero.
 
     Args:
         output_shape: height, width and channels of one output.
-        channels: of each level; each but the first halves the image, the last is the bottom.
-        blocks: residual blocks of each level, on either way.
-        embedding_size: of the sinusoids of the variance.
-        max_frequency: of the sinusoids; the lowest is 1.
+        channels: channels of each level; each level but the first halves the image, and the last is the bottom.
+        blocks: number of residual blocks of each level, in each direction.
+        embedding_size: number of sinusoids of the variance, an even number.
+        max_frequency: highest frequency of the sinusoids; the lowest is 1.
 
     Raises:
-        ValueError: a setting is out of its range, or `output_shape` no image's; when called, x is no image or cannot
-            be halved so often.
+        ValueError: a setting is out of its range, or `output_shape` is not that of an image; when called, x is not an
+            image, or cannot be halved so often.
 
     Source:
-        Ronneberger et al. 2015, in the form of Keras's example "Denoising Diffusion Implicit Models" (Béres 2022),
-        with nearest instead of bilinear enlargement, and scale and offset in BatchNorm.
+        Ronneberger et al. 2015, as in Keras's example "Denoising Diffusion Implicit Models" (Béres 2022),
+        with nearest-neighbour instead of bilinear upsampling, and scale and offset in BatchNorm.
     """
     check_sizes("output_shape", output_shape)
     if len(output_shape) != 3:
@@ -51,11 +51,11 @@ def unet(
     check_size("blocks", blocks, DEEPEST)
     check_even("embedding_size", embedding_size)
     if not 1 <= max_frequency < math.inf:
-        raise ValueError(f"max_frequency: {max_frequency} is no number from 1 up")
+        raise ValueError(f"max_frequency: {max_frequency} is not a finite number of at least 1")
 
     def forward(x, variance, is_training):
         x = as_images(x, "unet")
-        _refuse_odd(x.shape[1:3], len(channels) - 1)
+        _check_halvings(x.shape[1:3], len(channels) - 1)
         level = noise_embedding(variance, embedding_size, max_frequency)[:, None, None]
         level = jnp.broadcast_to(level, (*x.shape[:3], embedding_size))
         x = jnp.concatenate([Convolution(channels[0], 1)(x), level], axis=-1)
@@ -77,7 +77,7 @@ def unet(
 
 
 class _Block(hk.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
+    """Two 3 x 3 convolutions, added to a shortcut."""
 
     def __init__(self, channels: int):
         super().__init__(name="block")
@@ -95,7 +95,7 @@ def _halve(x: jax.Array) -> jax.Array:
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean((2, 4))
 
 
-def _refuse_odd(shape: Sequence[int], times: int) -> None:
+def _check_halvings(shape: Sequence[int], times: int) -> None:
     if any(size % 2**times for size in shape):
         height, width = shape
         raise ValueError(

@@ -91,7 +91,7 @@ BUILT = {
     "optimizer=sgd optimizer.momentum=1.5": ["optimizer.momentum: 1.5 is not a decay"],
     "optimizer.horizon=0 schedule=cosine": ["optimizer.horizon: 0.0 is not above 0"],
     "optimizer.clip=0": ["optimizer.clip", "above 0"],
-    "dataset.validation=2": ["dataset.validation: 2.0 is no share of the rows"],
+    "dataset.validation=2": ["dataset.validation: 2.0 is not a fraction of the rows"],
     "dataset.validation=0.6 dataset.test=0.6": ["dataset.test", "leave none to train on"],
     "dataset.split_seed=-1": ["dataset.split_seed: -1 is less than 0"],
     "loop.log_every=0": ["loop.log_every: 0 is less than 1"],

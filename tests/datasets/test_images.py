@@ -192,7 +192,7 @@ def test_the_spec_tells_mean_and_deviation_of_the_training_images(tmp_path):
         ({"size": 0}, "size: 0 is less than 1"),
         ({"channels": 2}, "channels: 2 is neither 1"),
         ({"batch_size": 100}, "batch_size: 100 images a batch, of 28 to train on"),
-        ({"validation": 1.0}, "validation: 1.0 is no share"),
+        ({"validation": 1.0}, "validation: 1.0 is not a fraction"),
     ],
 )
 def test_what_cannot_be_streamed_is_refused_by_its_setting(folder, settings, message, tmp_path, monkeypatch):

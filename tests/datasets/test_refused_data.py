@@ -93,7 +93,7 @@ TOLD = {
     "alike": (
         {"x": 0 * X, "y": Y},
         [],
-        ["warning: x: all rows are equal, so that nothing can be learned of them"],
+        ["warning: x: all rows are equal, so that nothing can be learned from them"],
     ),
 }
 

@@ -56,9 +56,9 @@ def test_each_share_gets_a_row():
     ("options", "message"),
     [
         ({"split_seed": -1}, "split_seed: -1 is less than 0"),
-        ({"validation": 0.0}, "validation: 0.0 is no share of the rows, above 0 and below 1"),
-        ({"test": 1.0}, "test: 1.0 is no share"),
-        ({"test": float("nan")}, "test: nan is no share"),
+        ({"validation": 0.0}, "validation: 0.0 is not a fraction of the rows, above 0 and below 1"),
+        ({"test": 1.0}, "test: 1.0 is not a fraction"),
+        ({"test": float("nan")}, "test: nan is not a fraction"),
         (
             {"test": 0.5, "validation": 0.5},
             "test: test 0.5 and validation 0.5 of 20 rows leave none to train on",

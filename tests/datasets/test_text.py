@@ -59,7 +59,7 @@ def test_held_out_windows_foretell_each_token_once_in_order(path):
         ({"path": "nowhere.txt"}, "path: cannot read nowhere.txt"),
         ({"length": 0}, "length: 0 is less than 1"),
         ({"length": 500}, "length: the validation part has .* tokens, too few for a window of 500"),
-        ({"validation": 0.0}, "validation: 0.0 is no share"),
+        ({"validation": 0.0}, "validation: 0.0 is not a fraction"),
         ({"test": 0.9}, "validation: 0.1 and test 0.9 leave nothing"),
         ({"batch_size": 0}, "batch_size: 0"),
     ],

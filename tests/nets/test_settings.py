@@ -12,8 +12,8 @@ from runner.nets.settings import ACTIVATIONS, INITIALIZERS, cached
     ("make", "settings", "message"),
     [
         (mlp, {"hidden_sizes": [0]}, "hidden_sizes: 0 is less than 1"),
-        (mlp, {"hidden_sizes": (8, 2.5)}, "hidden_sizes: 2.5 is no whole number"),
-        (mlp, {"hidden_sizes": 64}, r"hidden_sizes: 64 is no list, such as \[64\]"),
+        (mlp, {"hidden_sizes": (8, 2.5)}, "hidden_sizes: 2.5 is not a whole number"),
+        (mlp, {"hidden_sizes": 64}, r"hidden_sizes: 64 is not a list, such as \[64\]"),
         (mlp, {"dropout": 1.5}, r"dropout: 1.5 is not in \[0, 1\)"),
         (mlp, {"dropout": 1.0}, "dropout: 1.0"),
         (mlp, {"dropout": -0.1}, "dropout: -0.1"),

@@ -52,10 +52,10 @@ def test_a_default_has_the_known_count_of_parameters():
     [
         ({"size": 10, "heads": 4}, X, "heads: 4 do not divide size 10"),
         ({"layers": 0}, X, "layers: 0 is less than 1"),
-        ({"output_shape": (10, 7)}, X, r"output_shape: \[10, 7\] is no vocabulary, such as \[64\]"),
-        ({"output_shape": ()}, X, r"output_shape: \[\] is no vocabulary"),
+        ({"output_shape": (10, 7)}, X, r"output_shape: \[10, 7\] is not a vocabulary, such as \[64\]"),
+        ({"output_shape": ()}, X, r"output_shape: \[\] is not a vocabulary"),
         ({"dropout": 1.0}, X, r"dropout: 1.0 is not in \[0, 1\)"),
-        ({"max_length": 9}, X, "max_length: 9 places are fewer than the 10 of x"),
+        ({"max_length": 9}, X, "max_length: 9 positions are fewer than the 10 of x"),
         ({}, X.astype(np.float32), r"transformer needs rows of tokens, not float32\[10\]"),
     ],
 )

@@ -12,5 +12,5 @@ def test_outputs_that_are_no_images_are_refused(shape):
 
 
 def test_a_highest_frequency_below_the_lowest_is_refused():
-    with pytest.raises(ValueError, match=r"^max_frequency: 0.0 is no number from 1 up$"):
+    with pytest.raises(ValueError, match=r"^max_frequency: 0.0 is not a finite number of at least 1$"):
         unet((8, 8, 1), max_frequency=0.0)
