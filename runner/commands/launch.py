@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from runner.compose.checks import check, complete
 from runner.compose.command_line import checked, is_hydras, jobs, opened
+from runner.compose.tree import TARGET, target_of
 from runner.errors import ConfigError
 from runner.process.files import replace
 from runner.storage.run_directory import differences
@@ -78,7 +79,7 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
             known = configs.get(tuple(own.overrides.task))
             # A job that is not known is the sweeper's own idea.
             config = known or checked(list(own.overrides.task), hydra.config_loader, {})[0]
-            threads = own.launcher["_target_"] == "hydra_plugins.runner.inprocess.InProcessLauncher"
+            threads = target_of(own.launcher) == "hydra_plugins.runner.inprocess.InProcessLauncher"
             return task(config, Path(own.runtime.output_dir), threads)
 
         callbacks = Callbacks(master)
@@ -108,7 +109,7 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
         raise ConfigError(f"{path}: {error}; repair it, or take another hydra.sweep.dir") from error
     for job, config in configs.items():
         changes = [told for _, told in differences(frozen[job], config)]
-        if any("_target_" in told for told in changes):
+        if any(TARGET in told for told in changes):
             raise ConfigError(f"{path}: {changes[0]}; take another hydra.sweep.dir")
         if changes:
             log.warning("%s keeps the settings it was begun with (%s)", " ".join(job), "; ".join(changes[:3]))

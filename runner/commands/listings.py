@@ -55,6 +55,7 @@ def _settings(settings: Mapping) -> str:
 
 def ls(folder: str = ".") -> None:
     """Lists the runs below a folder: [FOLDER]."""
+    from runner.compose.tree import name_of
     from runner.storage.run_directory import Directory, below
 
     if not Path(folder).is_dir():
@@ -63,7 +64,7 @@ def ls(folder: str = ".") -> None:
     for path in sorted(below(folder)):
         run = Directory(path)
         info, config = run.info, run.config
-        scenario, data = (config[part]["_target_"].rpartition(".")[2] for part in ("scenario", "dataset"))
+        scenario, data = (name_of(config[part]) for part in ("scenario", "dataset"))
         rows.append(
             (
                 str(path),
@@ -80,7 +81,8 @@ def ls(folder: str = ".") -> None:
 
 def show(run: str) -> None:
     """Tells what a run was and what came of it: RUN."""
-    from runner.storage.run_directory import Directory, leaves
+    from runner.compose.tree import leaves
+    from runner.storage.run_directory import Directory
 
     directory = Directory(run)
     directory.refuse_no_run()
@@ -93,7 +95,8 @@ def show(run: str) -> None:
 
 def diff(run: str, other: str) -> None:
     """Tells in what two runs differ: RUN RUN."""
-    from runner.storage.run_directory import Directory, leaves
+    from runner.compose.tree import leaves
+    from runner.storage.run_directory import Directory
 
     runs = [Directory(run), Directory(other)]
     for directory in runs:

@@ -1,6 +1,5 @@
 """Builds the objects that a checked configuration names, and fits them to each other."""
 
-import copy
 import dataclasses
 import functools
 import importlib
@@ -8,6 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from runner.compose.tree import (
+    follow,
+    is_part,
+    is_partial,
+    is_reference,
+    referenced,
+    settings_of,
+    target_of,
+)
 from runner.compose.trust import trusting
 from runner.errors import is_deliberate
 from runner.process.memory import total_memory
@@ -86,18 +94,7 @@ def bytes_of(tree: Any) -> int:
 def make(config: Mapping, part: str) -> Any:
     """Builds one part of a configuration that is trusted, with all that it holds."""
     with trusting(config):
-        return _make(follow(config[part], config), config[part], part)
-
-
-def follow(node: Any, config: Mapping) -> Any:
-    """Puts in place of each "@part" a copy of that part."""
-    if isinstance(node, str) and node.startswith("@"):
-        return follow(config[node[1:]], config)
-    if isinstance(node, Mapping):
-        return {key: follow(value, config) for key, value in node.items()}
-    if isinstance(node, list):
-        return [follow(value, config) for value in node]
-    return copy.copy(node)
+        return _make(config[part], config, part)
 
 
 def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
@@ -109,7 +106,7 @@ def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
     for name, shape in shapes.items():
         net, slot = getattr(scenario, name), config["scenario"][name]
         if callable(net):  # a finished net is a pair of functions, and no function
-            path = slot[1:] if isinstance(slot, str) else f"scenario.{name}"
+            path = referenced(slot) if is_reference(slot) else f"scenario.{name}"
             finished[name] = _told(path, functools.partial(net, output_shape=shape))
     counts = scenario.updates_per_step() if hasattr(scenario, "updates_per_step") else {}
     for name, count in counts.items():
@@ -129,22 +126,19 @@ def _wrapped(config: Mapping, scenario: Any) -> Any:
     return scenario if config["ensemble"] is None else Ensemble(scenario, config["ensemble"])
 
 
-def _make(node: Any, raw: Any, path: str) -> Any:
+def _make(node: Any, config: Mapping, path: str) -> Any:
+    """Builds a node of a configuration; the path is for messages, which name the part that a reference refers to."""
+    if is_reference(node):
+        return _make(follow(node, config), config, referenced(node))
     if isinstance(node, list):
-        return tuple(_make(value, value, path) for value in node)
+        return tuple(_make(follow(value, config), config, path) for value in node)
     if not isinstance(node, Mapping):
         return node
-    following = isinstance(raw, str)
-    path, raw = (raw[1:], {}) if following else (path, raw)
-    settings = {
-        key: _make(value, raw.get(key, value), f"{path}.{key}")
-        for key, value in node.items()
-        if key not in ("_target_", "_partial_")
-    }
-    if "_target_" not in node:
+    settings = {key: _make(value, config, f"{path}.{key}") for key, value in settings_of(node).items()}
+    if not is_part(node):
         return settings
-    target = _locate(node["_target_"], path)
-    if node.get("_partial_"):
+    target = _locate(target_of(node), path)
+    if is_partial(node):
         return _partial(target, tuple(settings.items())) if settings else target
     return _told(path, functools.partial(target, **settings))
 

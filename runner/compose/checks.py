@@ -7,6 +7,16 @@ from typing import Any
 
 from runner.compose.renamed import with_current_names
 from runner.compose.signatures import Missing, Signature, is_number, needed, signature
+from runner.compose.tree import (
+    is_part,
+    is_partial,
+    is_reference,
+    name_of,
+    referenced,
+    settings_of,
+    target_of,
+    transform,
+)
 from runner.errors import ConfigError
 from runner.process.terminal import near
 
@@ -86,21 +96,21 @@ def check(config: dict, known: set[str]) -> dict:
 
 
 def _checked(value: Any, path: str, config: Mapping) -> Any:
-    if follows(value):
-        if not isinstance(config.get(value[1:]), Mapping):
-            raise ConfigError(f"{path}: there is no part {value[1:]!r} to follow")
+    if is_reference(value):
+        if not isinstance(config.get(referenced(value)), Mapping):
+            raise ConfigError(f"{path}: there is no part {referenced(value)!r} to follow")
         return value
     if not isinstance(value, Mapping):
         return value
-    if "_target_" not in value:
+    if not is_part(value):
         raise ConfigError(
             f"{path} names no part (it has no _target_): choose one first, as in PART@{path}=CHOICE"
         )
     try:
-        read = signature(str(value["_target_"]))
+        read = signature(str(target_of(value)))
     except Missing as error:
-        raise ConfigError(f"{path}._target_: there is no {value['_target_']!r}") from error
-    settings = {key: inner for key, inner in value.items() if key not in ("_target_", "_partial_")}
+        raise ConfigError(f"{path}._target_: there is no {target_of(value)!r}") from error
+    settings = settings_of(value)
     if read is not None:
         settings = _fitted(settings, read, value, path)
     return {**value, **{key: _checked(inner, f"{path}.{key}", config) for key, inner in settings.items()}}
@@ -108,7 +118,7 @@ def _checked(value: Any, path: str, config: Mapping) -> Any:
 
 def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dict:
     """Checks settings against a signature; gives them with numbers as floats."""
-    part = str(node["_target_"]).rpartition(".")[2]
+    part = name_of(node)
     fitted = {}
     for key, value in settings.items():
         parameter = read.parameters.get(key)
@@ -125,14 +135,9 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
             raise ConfigError(f"{path}.{key}: {value!r} is not {need}")
         fitted[key] = float(value) if type(value) is int and is_number(parameter) else value
     for key, parameter in read.parameters.items():
-        if key not in settings and parameter.default is None and not node.get("_partial_"):
+        if key not in settings and parameter.default is None and not is_partial(node):
             raise ConfigError(f"{path}.{key} is missing: {part} needs it")
     return dict(settings) | fitted
-
-
-def follows(value: Any) -> bool:
-    """Tells whether a slot says "@part"."""
-    return isinstance(value, str) and value.startswith("@")
 
 
 def complete(config: Mapping) -> dict:
@@ -150,19 +155,17 @@ def with_defaults(config: Mapping) -> dict:
 
     Two configurations that build equal parts are then equal. Defaults that are not literals are left out.
     """
-    return {key: _with_defaults(value) for key, value in complete(config).items()}
+    return transform(complete(config), _with_own_defaults)
 
 
-def _with_defaults(node: Any) -> Any:
-    if isinstance(node, list | tuple):
-        return [_with_defaults(value) for value in node]
-    if not isinstance(node, Mapping):
+def _with_own_defaults(node: Any) -> Any:
+    if not is_part(node):
         return node
-    found = {key: _with_defaults(value) for key, value in node.items()}
+    completed = dict(node)
     with suppress(Missing):
-        read = signature(str(node["_target_"])) if "_target_" in node else None
+        read = signature(str(target_of(node)))
         for key, parameter in read.parameters.items() if read else ():
-            if key not in found and parameter.default is not None:
-                with suppress(ValueError):  # no literal
-                    found[key] = _with_defaults(ast.literal_eval(parameter.default))
-    return found
+            if key not in node and parameter.default is not None:
+                with suppress(ValueError):  # not a literal
+                    completed[key] = transform(ast.literal_eval(parameter.default), _with_own_defaults)
+    return completed

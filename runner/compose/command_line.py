@@ -21,8 +21,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.compose.checks import OFF, check, follows
+from runner.compose.checks import OFF, check
 from runner.compose.signatures import signature
+from runner.compose.tree import is_part, is_reference, referenced, settings_of, target_of
 from runner.errors import ConfigError
 from runner.process.terminal import near
 
@@ -134,10 +135,8 @@ def _part(loader: Any, group: str, name: str) -> dict:
         if parent and not getattr(default, "group", None):
             config = _part(loader, group, parent)["settings"] | config
     config = config.get(group, config)
-    target = config.pop("_target_", None)
-    read = signature(target) if target else None
-    settings = {key: value for key, value in config.items() if key != "_partial_"}
-    return {"about": read.about if read else "", "settings": settings}
+    read = signature(target_of(config)) if is_part(config) else None
+    return {"about": read.about if read else "", "settings": settings_of(config)}
 
 
 class Loader(ConfigLoaderImpl):
@@ -285,8 +284,8 @@ def _check_key(override: Override, base: Mapping) -> None:
     walked: list[str] = []
     for name in key.split("."):
         slot = ".".join(walked)
-        if follows(node):
-            part = node[1:]
+        if is_reference(node):
+            part = referenced(node)
             raise ConfigError(
                 f"{key}: {slot} follows {part}; say {part}.{name}=... for all that follow it,"
                 f" or give it its own first: {part}@{slot}=CHOICE {key}=..."
@@ -297,8 +296,9 @@ def _check_key(override: Override, base: Mapping) -> None:
             raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base)}")
         node, walked = node[name], [*walked, name]
     value = None if override.is_delete() else override.value()
-    if follows(node) and value is not None and not isinstance(value, Mapping) and not follows(value):
-        part, choice = node[1:], value if isinstance(value, str) else "CHOICE"
+    is_choice = value is not None and not isinstance(value, Mapping) and not is_reference(value)
+    if is_reference(node) and is_choice:
+        part, choice = referenced(node), value if isinstance(value, str) else "CHOICE"
         raise ConfigError(
             f"{key}: {value!r} is no part; say {part}={choice}, or for this alone {part}@{key}={choice}"
         )

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import yaml
 
 from runner.compose.renamed import with_current_names
+from runner.compose.tree import children, is_part, is_reference, referenced, settings_of, target_of, walk
 from runner.errors import Untrusted
 
 SIZE = 262_144  # bytes of a configuration
@@ -104,25 +105,23 @@ def refuse_code(config: Mapping) -> None:
             raise Untrusted(
                 f"{path}: parts follow each other through more than {LEVELS} levels or {NODES} values"
             )
-        if isinstance(node, str) and node.startswith("@"):
-            if node[1:] not in config:
-                raise Untrusted(f"{path}: there is no part {node[1:]!r} to follow")
-            waiting.append((node[1:], config[node[1:]], level + 1))
-        elif isinstance(node, list):
-            waiting += [(f"{path}[{place}]", value, level + 1) for place, value in enumerate(node)]
+        if is_reference(node):
+            part = referenced(node)
+            if part not in config:
+                raise Untrusted(f"{path}: there is no part {part!r} to follow")
+            waiting.append((part, config[part], level + 1))
         elif isinstance(node, Mapping):
             _refuse_special(path, node, known)
-            waiting += [(f"{path}.{key}".lstrip("."), value, level + 1) for key, value in node.items()]
+        waiting += [(inner_path, value, level + 1) for inner_path, value in children(node, path)]
 
 
 def _refuse_special(path: str, node: Mapping, known: frozenset[str]) -> None:
-    special = [key for key in node if key.startswith("_") and key not in ("_target_", "_partial_")]
+    special = [key for key in settings_of(node) if key.startswith("_")]
     if special:
         raise Untrusted(f"{path}.{special[0]}: is not allowed in the configuration of a run")
-    target = node.get("_target_")
-    if "_target_" in node and not (isinstance(target, str) and target in known):
+    if is_part(node) and not (isinstance(target_of(node), str) and target_of(node) in known):
         raise Untrusted(
-            f"{path}._target_: {target!r} is no installed part and may run any code; where you trust"
+            f"{path}._target_: {target_of(node)!r} is no installed part and may run any code; where you trust"
             " this run, say trust_code=true, or install a package that names it (runner.configs)"
         )
 
@@ -182,10 +181,5 @@ def _named(folder: Path) -> frozenset[str]:
     return found
 
 
-def _targets(node: Any) -> frozenset[str]:
-    if isinstance(node, list):
-        return frozenset().union(*map(_targets, node))
-    if not isinstance(node, Mapping):
-        return frozenset()
-    inner = frozenset().union(*map(_targets, node.values()))
-    return inner | {node["_target_"]} if "_target_" in node else inner
+def _targets(config: Any) -> frozenset[str]:
+    return frozenset(target_of(node) for _, node in walk(config) if is_part(node))

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runner.compose.tree import leaves
 from runner.loop.best import MODES, best_of, rank
 from runner.process.terminal import table
-from runner.storage.run_directory import HORIZON, Directory, below, leaves
+from runner.storage.run_directory import HORIZON, Directory, below
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from runner.compose.tree import leaves
 from runner.runs.parallel import Prepared, run_members
 from runner.runs.spread import Spread, spread_of
 from runner.runs.training import Training
 from runner.storage.lock import Lock
-from runner.storage.run_directory import Directory, leaves
+from runner.storage.run_directory import Directory
 from runner.writers import figures, file_writers
 
 log = logging.getLogger("runner")

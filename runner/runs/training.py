@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from runner.compose.build import build, bytes_of, refuse_beyond_memory
+from runner.compose.tree import leaves
 from runner.compose.trust import trusting
 from runner.errors import Stopped, Unreadable
 from runner.loop.best import best_of
@@ -17,7 +18,7 @@ from runner.runs import provenance
 from runner.runs.warm_start import WarmStart
 from runner.storage.checkpoints import Checkpoints
 from runner.storage.lock import Lock
-from runner.storage.run_directory import Directory, leaves
+from runner.storage.run_directory import Directory
 from runner.storage.run_info import NO_BEST, RunInfo
 from runner.writers import Progress, Writer, figures, file_writers, parameter_table
 

@@ -15,6 +15,7 @@ import yaml
 
 from runner.compose.checks import complete, with_defaults
 from runner.compose.signatures import signature
+from runner.compose.tree import leaves, target_of
 from runner.compose.trust import read_plain, refuse_code, refuse_links
 from runner.errors import Occupied, Stopped
 from runner.process.files import replace
@@ -220,15 +221,6 @@ def _comparable(key: str, value: Any) -> Any:
     return str(Path(value).resolve()) if is_path else value
 
 
-def leaves(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the plain values of a configuration, as (dotted key, value)."""
-    if isinstance(config, Mapping) and config:
-        for key, value in config.items():
-            yield from leaves(value, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, config
-
-
 def _is_unread_horizon(key: str, config: Mapping) -> bool:
     """Returns whether this is the horizon of an optimizer whose schedule does not need it."""
     *path, name = key.split(".")
@@ -238,7 +230,7 @@ def _is_unread_horizon(key: str, config: Mapping) -> bool:
     if name != HORIZON or not isinstance(node, Mapping) or "schedule" not in node:
         return False
     schedule = config["schedule"] if node["schedule"] == "@schedule" else node["schedule"]
-    target = signature(schedule["_target_"]) if isinstance(schedule, Mapping) else None
+    target = signature(target_of(schedule)) if isinstance(schedule, Mapping) else None
     return not isinstance(schedule, Mapping) or not (
         target is None or target.constants.get("needs_horizon", True)
     )

@@ -1,0 +1,89 @@
+"""The grammar of configurations, and the functions that walk and transform them.
+
+A mapping with the key `_target_` is a part: a call of that target with the other keys as settings. With
+`_partial_: true` the target is not called, but bound to the settings. A text such as "@net" is a reference to the
+part `net` of the whole configuration.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+TARGET, PARTIAL = "_target_", "_partial_"
+REFERENCE = "@"
+
+
+def is_part(node: Any) -> bool:
+    """Returns whether a value is a mapping that names a target."""
+    return isinstance(node, Mapping) and TARGET in node
+
+
+def is_reference(node: Any) -> bool:
+    """Returns whether a value refers to a part, as "@net" does."""
+    return isinstance(node, str) and node.startswith(REFERENCE)
+
+
+def referenced(reference: str) -> str:
+    """Returns the key of the part to which a reference refers."""
+    return reference.removeprefix(REFERENCE)
+
+
+def target_of(part: Mapping) -> Any:
+    """Returns the target of a part; it is a text unless the configuration is wrong."""
+    return part[TARGET]
+
+
+def name_of(part: Mapping) -> str:
+    """Returns the name of the target of a part, without its module."""
+    return str(target_of(part)).rpartition(".")[2]
+
+
+def is_partial(part: Mapping) -> bool:
+    """Returns whether the target of a part is bound to the settings and not called."""
+    return bool(part.get(PARTIAL))
+
+
+def settings_of(node: Mapping) -> dict[str, Any]:
+    """Returns the settings of a part: all keys except `_target_` and `_partial_`."""
+    return {key: value for key, value in node.items() if key not in (TARGET, PARTIAL)}
+
+
+def children(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the values of a mapping or a list as (dotted path, value); other nodes have none."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield f"{path}.{key}" if path else str(key), value
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield f"{path}[{index}]", value
+
+
+def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields a configuration and all values in it as (dotted path, node), each before its children."""
+    yield path, node
+    for inner_path, inner in children(node, path):
+        yield from walk(inner, inner_path)
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the plain values of a configuration as (dotted path, value); a list is one value."""
+    if isinstance(node, Mapping) and node:
+        for inner_path, inner in children(node, path):
+            yield from leaves(inner, inner_path)
+    else:
+        yield path, node
+
+
+def transform(node: Any, change: Callable[[Any], Any]) -> Any:
+    """Returns a copy of a configuration in which `change` replaced each node, children before their parents."""
+    if isinstance(node, Mapping):
+        node = {key: transform(value, change) for key, value in node.items()}
+    elif isinstance(node, list | tuple):
+        node = [transform(value, change) for value in node]
+    return change(node)
+
+
+def follow(node: Any, config: Mapping) -> Any:
+    """Returns a copy of a node in which each reference is replaced by a copy of its part of the configuration."""
+    return transform(
+        node, lambda inner: follow(config[referenced(inner)], config) if is_reference(inner) else inner
+    )
