@@ -1,1 +1,1 @@
-"""From a command line to a checked configuration, and from a configuration to objects."""
+"""Composes and checks the configuration of a command line, and builds objects from a configuration."""

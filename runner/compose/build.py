@@ -31,24 +31,25 @@ class Parts(NamedTuple):
 
 
 def build(config: Mapping, known: dict | None = None) -> Parts:
-    """Builds a run's objects.
+    """Builds the objects of a run.
 
     Args:
-        config: resolved and checked; slots may say "@part".
-        known: datasets that are built, by their configurations; this one joins them. Streams, which have a place,
-            are never shared.
+        config: resolved and checked; slots may refer to parts, as "@part".
+        known: datasets that are already built, by their configurations; this one is added. Streams have a
+            position and are never shared.
 
     Raises:
-        ValueError: a setting or the data is refused by its part; the message begins with the key.
+        ValueError: a part rejects a setting or the data; the message begins with the key.
     """
     dataset = _shared(config, {} if known is None else known)
-    made = make(config, "scenario")
-    scenario = fit(config, made, dataset.spec)
-    if not getattr(made, "standardize", True):
+    unfitted = make(config, "scenario")
+    scenario = fit(config, unfitted, dataset.spec)
+    if not getattr(unfitted, "standardize", True):
         from runner.datasets.checks import warn_of_unscaled
 
-        can = "standardize" in config["scenario"]
-        warn_of_unscaled(dataset.spec, "say scenario.standardize=true" if can else "scale them in the data")
+        has_setting = "standardize" in config["scenario"]
+        remedy = "say scenario.standardize=true" if has_setting else "scale them in the data"
+        warn_of_unscaled(dataset.spec, remedy)
     if config["one_batch"]:
         from runner.datasets import FirstBatch
 
@@ -65,13 +66,13 @@ def _shared(config: Mapping, known: dict) -> Any:
 
 
 def refuse_beyond_memory(state: Any) -> None:
-    """Refuses a state that the first device could not even hold.
+    """Raises an error if a state does not fit in the memory of the first device.
 
     Args:
-        state: shapes and dtypes are enough.
+        state: arrays, or their shapes and dtypes.
 
     Raises:
-        ValueError: it takes more than all memory of the device.
+        ValueError: the state takes more than all memory of the device.
     """
     import jax
 
@@ -85,29 +86,29 @@ def refuse_beyond_memory(state: Any) -> None:
 
 
 def bytes_of(tree: Any) -> int:
-    """Counts the bytes of arrays, of which shapes and dtypes are enough."""
+    """Returns the number of bytes of a tree of arrays, or of their shapes and dtypes."""
     import jax
 
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def make(config: Mapping, part: str) -> Any:
-    """Builds one part of a configuration that is trusted, with all that it holds."""
+    """Builds one part of a trusted configuration, with all parts in it."""
     with trusting(config):
         return _make(config[part], config, part)
 
 
 def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
-    """Finishes a scenario's nets with the shapes it asks of them, and its optimizers with how often they update."""
+    """Returns a scenario whose nets have their output shapes and whose optimizers have their updates per step."""
     finished = {}
     shapes = (
-        _told("dataset", lambda: scenario.output_shapes(spec)) if hasattr(scenario, "output_shapes") else {}
+        _call("dataset", lambda: scenario.output_shapes(spec)) if hasattr(scenario, "output_shapes") else {}
     )
     for name, shape in shapes.items():
         net, slot = getattr(scenario, name), config["scenario"][name]
-        if callable(net):  # a finished net is a pair of functions, and no function
+        if callable(net):  # a finished net is a pair of functions, which cannot be called
             path = referenced(slot) if is_reference(slot) else f"scenario.{name}"
-            finished[name] = _told(path, functools.partial(net, output_shape=shape))
+            finished[name] = _call(path, functools.partial(net, output_shape=shape))
     counts = scenario.updates_per_step() if hasattr(scenario, "updates_per_step") else {}
     for name, count in counts.items():
         optimizer = getattr(scenario, name)
@@ -117,7 +118,7 @@ def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
 
 
 def _wrapped(config: Mapping, scenario: Any) -> Any:
-    """Holds parts of a scenario still, records others, and makes an ensemble of it, as far as is asked for."""
+    """Wraps a scenario as the settings `freeze`, `watch` and `ensemble` require."""
     from runner.scenarios import Ensemble, Frozen, Watched
 
     for key, wrapper in (("freeze", Frozen), ("watch", Watched)):
@@ -140,35 +141,35 @@ def _make(node: Any, config: Mapping, path: str) -> Any:
     target = _locate(target_of(node), path)
     if is_partial(node):
         return _partial(target, tuple(settings.items())) if settings else target
-    return _told(path, functools.partial(target, **settings))
+    return _call(path, functools.partial(target, **settings))
 
 
 @functools.cache
 def _partial(target: Any, settings: tuple) -> functools.partial:
-    """Gives one and the same partial for equal settings, so that equal runs share their compiled programs."""
+    """Returns the same partial object for equal settings, so that equal runs share their compiled programs."""
     return functools.partial(target, **dict(settings))
 
 
 def _locate(target: str, path: str) -> Any:
     module, *names = target.split(".")
-    found = importlib.import_module(module)
+    value = importlib.import_module(module)
     for name in names:
         module = f"{module}.{name}"
-        if not hasattr(found, name):
+        if not hasattr(value, name):
             try:
                 importlib.import_module(module)
             except ModuleNotFoundError as error:
                 raise ValueError(f"{path}._target_: {target!r} names nothing: {error}") from error
-        found = getattr(found, name)
-    return found
+        value = getattr(value, name)
+    return value
 
 
-def _told(path: str, call: Any) -> Any:
-    """Calls a part's constructor; a deliberate error gets the key in front.
+def _call(path: str, call: Any) -> Any:
+    """Calls the constructor of a part, and prefixes the message of a deliberate error with the key.
 
     Raises:
-        ValueError: the part refuses a setting or the data.
-        Exception: the part's own code has failed.
+        ValueError: the part rejects a setting or the data.
+        Exception: the code of the part failed.
     """
     try:
         return call()
@@ -176,5 +177,5 @@ def _told(path: str, call: Any) -> Any:
         was_called = error.__traceback__ is not None and error.__traceback__.tb_next is not None
         if not is_deliberate(error) and was_called:
             raise
-        setting = str(error).split(":", 1)[0] in getattr(call, "keywords", {})
-        raise ValueError(f"{path}.{error}" if setting else f"{path}: {error}") from error
+        names_setting = str(error).split(":", 1)[0] in getattr(call, "keywords", {})
+        raise ValueError(f"{path}.{error}" if names_setting else f"{path}: {error}") from error

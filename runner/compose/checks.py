@@ -1,4 +1,4 @@
-"""Checks a composed configuration against the signatures of the parts it names; it needs neither Hydra nor JAX."""
+"""Checks a composed configuration against the signatures of its parts, without Hydra or JAX."""
 
 import ast
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from runner.process.terminal import near
 
 LARGEST_SEED = 2**32 - 1
 LARGEST_STEP = 2**31 - 1
-LARGEST_GROUP = 1000  # members, each with metrics or a run directory of its own
+LARGEST_GROUP = 1000  # members; each has its own metrics or run directory
 OFF = type(None)
 NAMES = ((str, list, OFF), "a name, a list of names or null")
-TOP = {  # the kinds of each setting of a run itself, and how a message names them
+TOP = {  # the types of each setting of a run itself, and their names in messages
     "seed": ((int,), "a whole number"),
     "seeds": ((int, OFF), "a whole number or null"),
     "steps": ((int,), "a whole number"),
@@ -44,7 +44,7 @@ DEFAULTS = {
     "one_batch": False,
     "figures": True,
     "traceback": False,
-}  # for saved configurations that lack the setting
+}  # for saved configurations without the setting
 
 
 def check(config: dict, known: set[str]) -> dict:
@@ -52,13 +52,14 @@ def check(config: dict, known: set[str]) -> dict:
 
     Args:
         config: plain containers.
-        known: its top-level keys; any other is refused.
+        known: the allowed top-level keys.
 
     Returns:
-        The same, with whole numbers made floats where a part takes a number, and parts under their present names.
+        The configuration, with whole numbers converted to floats where a part takes a float, and with parts under
+        their current names.
 
     Raises:
-        ConfigError: a key that its part does not take, a value that does not fit, a slot without a part.
+        ConfigError: a part does not take a key, a value does not fit, or a slot has no part.
     """
     config = with_current_names(config)
     for key in config:
@@ -67,8 +68,8 @@ def check(config: dict, known: set[str]) -> dict:
     for key in (*TOP, "loop", "dataset", "scenario", "evaluation"):
         if key not in config:
             raise ConfigError(f"{key} is missing: every run has one")
-    for key, (kinds, words) in TOP.items():
-        if type(config[key]) not in kinds:
+    for key, (types, words) in TOP.items():
+        if type(config[key]) not in types:
             raise ConfigError(f"{key}: {config[key]!r} is not {words}")
     if not 0 <= config["seed"] <= LARGEST_SEED:
         raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
@@ -117,7 +118,7 @@ def _checked(value: Any, path: str, config: Mapping) -> Any:
 
 
 def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dict:
-    """Checks settings against a signature; gives them with numbers as floats."""
+    """Checks settings against a signature, and returns them with whole numbers converted to floats."""
     part = name_of(node)
     fitted = {}
     for key, value in settings.items():
@@ -143,17 +144,17 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
 def complete(config: Mapping) -> dict:
     """Returns a saved configuration with the settings of a run that were introduced after it was saved.
 
-    Each takes the value that has the behaviour of before: null, or that of DEFAULTS. The settings of parts need no
-    completion, because Python's own defaults stand for them; see `with_defaults`.
+    Each gets the value that keeps the earlier behaviour: null, or that of DEFAULTS. The settings of parts need no
+    completion, because they have defaults in Python; see `with_defaults`.
     """
-    added = {key: DEFAULTS.get(key) for key, (kinds, _) in TOP.items() if OFF in kinds or key in DEFAULTS}
+    added = {key: DEFAULTS.get(key) for key, (types, _) in TOP.items() if OFF in types or key in DEFAULTS}
     return {**{key: value for key, value in added.items() if key not in config}, **config}
 
 
 def with_defaults(config: Mapping) -> dict:
     """Returns a configuration in which each part has the Python defaults of the settings that it does not name.
 
-    Two configurations that build equal parts are then equal. Defaults that are not literals are left out.
+    Two configurations that build equal parts are then equal. Defaults that are not literals are omitted.
     """
     return transform(complete(config), _with_own_defaults)
 

@@ -1,4 +1,4 @@
-"""Composes a configuration from a command line and refuses what is wrong in it, before anything is built."""
+"""Composes a configuration from a command line and checks it, before anything is built."""
 
 import copy
 import re
@@ -33,13 +33,13 @@ def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
 
     Args:
         overrides: as on the command line.
-        folders: more folders of configurations, searched after ours.
+        folders: more folders of configurations, searched after those of this package.
 
     Returns:
-        Plain containers, resolved, without Hydra's own node. Slots still say "@part".
+        Plain containers, resolved, without Hydra's own node. References such as "@net" are kept.
 
     Raises:
-        ConfigError: anything is wrong.
+        ConfigError: a setting or a choice of a part is wrong.
     """
     with opened(folders) as hydra:
         return checked(overrides, hydra.config_loader, {})[0]
@@ -51,13 +51,13 @@ def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, A
     Args:
         overrides: as on the command line.
         loader: of an opened Hydra.
-        bases: keeps what is composed of the parts chosen, which takes long, for the next one that chooses them.
+        bases: a cache of composed configurations by the chosen parts, because composing is slow.
 
     Returns:
-        The configuration as of `compose`, and Hydra's own, with its node.
+        The configuration as in `compose`, and Hydra's own, with its node.
 
     Raises:
-        ConfigError: anything is wrong.
+        ConfigError: a setting or a choice of a part is wrong.
     """
     parsed = _parse(overrides)
     _refuse_sweeps(parsed)
@@ -78,10 +78,10 @@ def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, A
 
 
 def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> dict:
-    """Changes settings of a saved configuration: those that are free to change, and those that `allow=` names.
+    """Returns a saved configuration with changed settings: those that may change, and those that `allow=` names.
 
     Raises:
-        ConfigError: another setting, or a value that is refused.
+        ConfigError: another setting is changed, or a value is wrong.
     """
     changed, parsed = OmegaConf.create(dict(config)), _parse(overrides)
     allow = [override.value() for override in parsed if override.key_or_group == "allow"]
@@ -89,10 +89,10 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
     for override in parsed:
         key = override.key_or_group
         if key == "loop.steps":
-            raise ConfigError("loop.steps: say steps=, which all else follows")
+            raise ConfigError("loop.steps: say steps=, which everything follows")
         if key not in free and key not in allowed:
             raise ConfigError(
-                f"{key}: a run that goes on can change {', '.join(free)}; to change another, say allow={key} too"
+                f"{key}: a resumed run can change {', '.join(free)}; to change another, say allow={key} too"
             )
         if OmegaConf.select(changed, key, default=OFF) is OFF:
             raise ConfigError(f"unknown setting {key}{near(key.rpartition('.')[2], list(config))}")
@@ -104,7 +104,7 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
 
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:
-    """Gives the command lines of the single jobs of a sweep."""
+    """Returns the overrides of each job of a sweep."""
     return [job for batch in BasicSweeper.split_arguments(_parse(overrides), None) for job in batch]
 
 
@@ -140,10 +140,10 @@ def _part(loader: Any, group: str, name: str) -> dict:
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's loader, which composes each job of a sweep once, though checks, sweeper and launcher all ask for it.
+    """Hydra's loader, except that it composes each job of a sweep once for the checks, the sweeper and the launcher.
 
     Attributes:
-        jobs: what is composed, by the job's settings.
+        jobs: the composed configurations, by the settings of the job.
     """
 
     def __init__(self, path: Any):
@@ -151,7 +151,7 @@ class Loader(ConfigLoaderImpl):
         self.jobs: dict[tuple[str, ...], Any] = {}
 
     def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
-        """Gives the configuration of a job; the time of day and the like are those of the sweep."""
+        """Returns the configuration of a job; resolved values such as the time of day are those of the sweep."""
         composed = self.jobs.get(tuple(sweep_overrides))
         if composed is None:
             return super().load_sweep_config(master_config, sweep_overrides)
@@ -161,16 +161,16 @@ class Loader(ConfigLoaderImpl):
     def get_group_options(
         self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any
     ) -> list[str]:
-        """Names the choices of a group; Hydra would copy all it knows for each group."""
+        """Returns the choices of a group; Hydra would copy its whole repository for each group."""
         return self.repository.get_group_options(group_name, results_filter)
 
 
 @contextmanager
 def opened(folders: Sequence[str]) -> Iterator[Hydra]:
-    """Opens our configurations, those of other packages and those of the folders."""
+    """Opens the configurations of this package, of other packages and of the folders."""
     for folder in folders:
         if not Path(folder).is_dir():
-            raise ConfigError(f"--config-dir: {folder} is no folder")
+            raise ConfigError(f"--config-dir: {folder} is not a folder")
     GlobalHydra.instance().clear()
     path = create_config_search_path("pkg://runner.conf")
     for folder in folders:
@@ -187,35 +187,33 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     try:
         return OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
-        what = str(error).splitlines()[0]
-        raise ConfigError(
-            f"cannot read the settings: {what}; they are key=value, quoted where a value is not plain"
-        ) from error
+        what = f"cannot read the settings: {str(error).splitlines()[0]}"
+        raise ConfigError(f"{what}; they are key=value, quoted if a value is not plain") from error
 
 
 def _load(loader: Any, overrides: Sequence[Override]) -> Any:
     texts = [override.input_line for override in overrides]
-    with _told():
+    with _as_config_error():
         return loader.load_configuration("config", texts, run_mode=RunMode.RUN)
 
 
 def _changed(base: Any, values: Sequence[Override], overrides: Sequence[Override]) -> Any:
-    """Changes settings of a composed configuration as Hydra does that composes it with them."""
+    """Returns a composed configuration with changed settings, equal to the one that Hydra composes with them."""
     whole = copy.deepcopy(base)
-    with _told():
+    with _as_config_error():
         ConfigLoaderImpl._apply_overrides_to_config(list(values), whole)
-    job, own = whole.hydra.job, [override for override in overrides if not override.is_hydra_override()]
+    own = [override for override in overrides if not override.is_hydra_override()]
+    hydras = [override for override in overrides if override.is_hydra_override()]
     whole.hydra.overrides.task = [override.input_line for override in own]
-    whole.hydra.overrides.hydra = [
-        override.input_line for override in overrides if override.is_hydra_override()
-    ]
+    whole.hydra.overrides.hydra = [override.input_line for override in hydras]
+    job = whole.hydra.job
     job.override_dirname = get_overrides_dirname(own, **job.config.override_dirname)
     return whole
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Makes one line of whatever Hydra refuses."""
+def _as_config_error() -> Iterator[None]:
+    """Converts the errors of Hydra to a ConfigError with a message of one line."""
     try:
         yield
     except yaml.YAMLError as error:
@@ -229,8 +227,7 @@ def _told() -> Iterator[None]:
 def _resolved(config: Any) -> Any:
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
     try:
-        missing = sorted(OmegaConf.missing_keys(own))
-        if missing:
+        if missing := sorted(OmegaConf.missing_keys(own)):
             raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
         return OmegaConf.to_container(own, resolve=True)
     except OmegaConfBaseException as error:
@@ -238,7 +235,7 @@ def _resolved(config: Any) -> Any:
 
 
 def is_hydras(text: str) -> bool:
-    """Tells whether a setting is Hydra's own, and no part of a run."""
+    """Returns whether a setting is one of Hydra's own and not of the run."""
     return re.match(r"[+~]*hydra\b", text) is not None
 
 
@@ -276,14 +273,14 @@ def _check_choice(override: Override, loader: Any) -> None:
 
 
 def _check_key(override: Override, base: Mapping) -> None:
-    """Refuses a key that nothing reads, with the one that was meant."""
+    """Raises an error for a key that nothing reads, and suggests the nearest known key."""
     key = override.key_or_group
     if key == "loop.steps":
         raise ConfigError("loop.steps: say steps=, which everything follows")
     node: Any = base
-    walked: list[str] = []
+    path: list[str] = []
     for name in key.split("."):
-        slot = ".".join(walked)
+        slot = ".".join(path)
         if is_reference(node):
             part = referenced(node)
             raise ConfigError(
@@ -291,16 +288,16 @@ def _check_key(override: Override, base: Mapping) -> None:
                 f" or give it its own first: {part}@{slot}=CHOICE {key}=..."
             )
         if not isinstance(node, Mapping) or name not in node:
-            if override.is_add() and walked:
-                return  # judged by the signature of the part that gets it
+            if override.is_add() and path:
+                return  # checked against the signature of the part that receives it
             raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base)}")
-        node, walked = node[name], [*walked, name]
+        node, path = node[name], [*path, name]
     value = None if override.is_delete() else override.value()
     is_choice = value is not None and not isinstance(value, Mapping) and not is_reference(value)
     if is_reference(node) and is_choice:
         part, choice = referenced(node), value if isinstance(value, str) else "CHOICE"
         raise ConfigError(
-            f"{key}: {value!r} is no part; say {part}={choice}, or for this alone {part}@{key}={choice}"
+            f"{key}: {value!r} is not a part; say {part}={choice}, or for this alone {part}@{key}={choice}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The names that parts had in earlier versions, which saved runs and other packages may still use."""
+"""The names of parts in earlier versions, which saved runs and other packages may still use."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ RENAMED = {"runner.run.features": "runner.runs.features"}
 
 
 def with_current_names(config: Any) -> Any:
-    """Returns a configuration, or a part of one, with each `_target_` under its present name."""
+    """Returns a configuration, or a part of one, with each `_target_` under its current name."""
     return transform(config, _with_current_name)
 
 

@@ -1,4 +1,4 @@
-"""Reads the parameters of a dotted target from its source, without importing it: no JAX, a few milliseconds."""
+"""Reads the parameters of a dotted target from its source, in milliseconds because nothing is imported."""
 
 import ast
 import functools
@@ -19,12 +19,12 @@ SCALARS = {
 }
 LISTS = ("Sequence", "tuple", "list", "Iterable")
 LARGEST_COUNT = 2**32 - 1
-LARGEST_NUMBER = 3.4028234663852886e38  # of float32; what is larger would become infinite
+LARGEST_NUMBER = 3.4028234663852886e38  # of float32; larger numbers would become infinite
 FOLLOWED = 8  # re-exports from a name to its definition
 
 
 class Missing(LookupError):
-    """A target that names nothing."""
+    """The error for a target that does not exist."""
 
 
 class Parameter(NamedTuple):
@@ -35,47 +35,47 @@ class Parameter(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What a target can be called with."""
+    """The arguments that a target can be called with."""
 
     parameters: Mapping[str, Parameter]
-    is_open: bool  # it takes any keyword
+    is_open: bool  # accepts any keyword
     about: str  # the first line of its docstring
-    constants: Mapping[str, Any] = MappingProxyType({})  # of a dataclass, which are no settings
+    constants: Mapping[str, Any] = MappingProxyType({})  # of a dataclass; these are not settings
 
 
 @functools.cache
 def signature(target: str) -> Signature | None:
-    """Reads a target's signature, or gives None where its source cannot be read (it is judged when it is built).
+    """Returns the signature of a target, or None if its source cannot be read; it is then checked when it is built.
 
     Raises:
-        Missing: the target names no module, or nothing in it.
+        Missing: the module of the target, or the object in it, does not exist.
     """
-    found = _find(RENAMED.get(target, target), FOLLOWED)
-    return None if found is None else _read(*found)
+    definition = _find(RENAMED.get(target, target), FOLLOWED)
+    return None if definition is None else _read(*definition)
 
 
-def _find(target: str, left: int) -> tuple[ast.AST, ast.Module, str] | None:
-    """Finds the definition: its node, the tree it stands in and that tree's module name."""
+def _find(target: str, steps: int) -> tuple[ast.AST, ast.Module, str] | None:
+    """Returns the definition: its node, the tree that contains it and the name of that module."""
     path, module, names = _module(target)
     if path is None:
         return None
     tree = _tree(path)
-    if len(names) != 1:  # something of a class
+    if len(names) != 1:  # an attribute of a class
         return None if names and _defines(path, names[0]) else _refuse_missing(target, tree)
     for node in _statements(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == names[0]:
             return node, tree, module
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                if (alias.asname or alias.name) == names[0] and left:
-                    return _find(f"{_source(node, module, path)}.{alias.name}", left - 1)
+                if (alias.asname or alias.name) == names[0] and steps:
+                    return _find(f"{_source(node, module, path)}.{alias.name}", steps - 1)
         if names[0] in _assigned(node):
             return None
     return _refuse_missing(target, tree)
 
 
 def _refuse_missing(target: str, tree: ast.Module) -> None:
-    """Lets pass what a module may still make when it runs: by `import *`, or by a `__getattr__` of its own."""
+    """Raises Missing, unless the module may still define the target at run time, by `import *` or `__getattr__`."""
     for node in _statements(tree):
         stars = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         if stars or (isinstance(node, ast.FunctionDef) and node.name == "__getattr__"):
@@ -84,7 +84,7 @@ def _refuse_missing(target: str, tree: ast.Module) -> None:
 
 
 def _module(target: str) -> tuple[Path | None, str, list[str]]:
-    """Walks from the top package to the file of the deepest module of a dotted name."""
+    """Returns the file and the name of the deepest module of a dotted name, and the remaining names."""
     top, *names = target.split(".")
     try:
         spec = importlib.util.find_spec(top)
@@ -95,18 +95,16 @@ def _module(target: str) -> tuple[Path | None, str, list[str]]:
     folders, module = [Path(folder) for folder in spec.submodule_search_locations or ()], top
     path = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
     while names:
-        inner = [
+        candidates = [
             file
             for folder in folders
             for file in (folder / f"{names[0]}.py", folder / names[0] / "__init__.py")
         ]
-        file = next((file for file in inner if file.is_file()), None)
+        file = next((file for file in candidates if file.is_file()), None)
         if file is None and not any((folder / names[0]).is_dir() for folder in folders):
             break
-        if (
-            len(names) == 1 and path is not None and _defines(path, names[0])
-        ):  # a function named as its module is
-            break
+        if len(names) == 1 and path is not None and _defines(path, names[0]):
+            break  # a function with the name of its module
         folders = [folder / names[0] for folder in folders if (folder / names[0]).is_dir()]
         module, path = f"{module}.{names.pop(0)}", file
     return path, module, names
@@ -131,12 +129,12 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _statements(tree: ast.Module):
-    waiting = list(tree.body)
-    while waiting:
-        node = waiting.pop(0)
+    remaining = list(tree.body)
+    while remaining:
+        node = remaining.pop(0)
         yield node
         if isinstance(node, ast.If | ast.Try):
-            waiting = [*node.body, *node.orelse, *waiting]
+            remaining = [*node.body, *node.orelse, *remaining]
 
 
 def _assigned(node: ast.stmt) -> set[str]:
@@ -162,11 +160,13 @@ def _read(node: Any, tree: ast.Module, module: str) -> Signature | None:
     about = (ast.get_docstring(node) or "").split("\n")[0]
     if isinstance(node, ast.FunctionDef):
         return _of_function(node.args, about)
-    makers = [inner for inner in node.body if isinstance(inner, ast.FunctionDef) and inner.name == "__init__"]
-    if makers:
-        made = _of_function(makers[0].args, about)
-        return made._replace(
-            parameters={name: kind for name, kind in made.parameters.items() if name != "self"}
+    constructors = [
+        inner for inner in node.body if isinstance(inner, ast.FunctionDef) and inner.name == "__init__"
+    ]
+    if constructors:
+        read = _of_function(constructors[0].args, about)
+        return read._replace(
+            parameters={name: parameter for name, parameter in read.parameters.items() if name != "self"}
         )
     if node.bases or not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
         return None
@@ -181,20 +181,20 @@ def _read(node: Any, tree: ast.Module, module: str) -> Signature | None:
 
 
 def _of_function(arguments: ast.arguments, about: str) -> Signature:
-    places = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(places) - len(arguments.defaults)) + list(arguments.defaults)
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     pairs = [
-        *zip(places, defaults, strict=True),
+        *zip(positional, defaults, strict=True),
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     ]
-    parameters = {place.arg: Parameter(place.annotation, default) for place, default in pairs}
+    parameters = {argument.arg: Parameter(argument.annotation, default) for argument, default in pairs}
     return Signature(parameters, arguments.kwarg is not None, about)
 
 
 def needed(parameter: Parameter, value: Any) -> str | None:
-    """Tells what a parameter needs, in words, where the value is not that; None where it fits.
+    """Returns what a parameter needs, in words, or None if the value fits.
 
-    The annotation decides; without one the type of a literal default. What neither names is not judged.
+    The annotation decides, or without one the type of a literal default. Without either, every value fits.
     """
     annotation = parameter.annotation
     if (
@@ -211,7 +211,7 @@ def needed(parameter: Parameter, value: Any) -> str | None:
 
 
 def is_number(parameter: Parameter) -> bool:
-    """Tells whether a whole number given for this parameter stands for a number."""
+    """Returns whether a whole number for this parameter stands for a float."""
     names = {node.id for node in ast.walk(parameter.annotation or ast.Pass()) if isinstance(node, ast.Name)}
     return "float" in names and "int" not in names
 
@@ -233,7 +233,7 @@ def _fits_one(value: Any, choice: ast.expr) -> bool:
     if name == "int":
         return _is_number(value) and isinstance(value, int) and value <= LARGEST_COUNT
     if name == "float":
-        return _is_number(value) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER  # which no NaN is
+        return _is_number(value) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER  # false for NaN
     if name in ("str", "bool"):
         return isinstance(value, str if name == "str" else bool)
     if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) in LISTS:

@@ -1,4 +1,4 @@
-"""What a run that somebody else saved may make us do: read plain data, and build parts that are installed."""
+"""Limits on runs that somebody else saved: their configurations are plain data and name installed parts only."""
 
 import functools
 import importlib.util
@@ -18,17 +18,17 @@ from runner.errors import Untrusted
 
 SIZE = 262_144  # bytes of a configuration
 NODES = 20_000  # values in it
-LEVELS = 24  # of values within values
+LEVELS = 24  # of nesting
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
 
 
 def read_plain(path: Path) -> dict:
-    """Reads a saved configuration as data: mappings, lists, texts and numbers, which nothing refers to or resolves.
+    """Reads a saved configuration as data: mappings, lists, texts and numbers, without aliases or interpolations.
 
     Raises:
-        Untrusted: it is too long or too deep, is no YAML, or uses more of it than that.
+        Untrusted: the file is too long or too deep, is not YAML, or uses other features of YAML.
     """
     with open(path, "rb") as file:
         content = file.read(SIZE + 1)
@@ -37,7 +37,7 @@ def read_plain(path: Path) -> dict:
             raise Untrusted(f"more than {SIZE} bytes")
         config = yaml.load(content.decode(), _PlainLoader)
         if not isinstance(config, dict):
-            raise Untrusted("no mapping of settings")
+            raise Untrusted("not a mapping of settings")
     except (yaml.YAMLError, ValueError) as error:
         what = " ".join(str(error).split())
         raise Untrusted(
@@ -47,7 +47,7 @@ def read_plain(path: Path) -> dict:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Reads what `yaml.safe_dump` writes of plain containers; judges each value before what it holds is read."""
+    """Reads what `yaml.safe_dump` writes for plain containers; checks each value before its content is read."""
 
     def __init__(self, text: str):
         super().__init__(text)
@@ -67,7 +67,7 @@ class _PlainLoader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._level -= 1
         if node is None or node.tag not in PLAIN:
-            _refuse(event, f"{event.value!r} is no plain value; put it in quotes")
+            _refuse(event, f"{event.value!r} is not a plain value; put it in quotes")
         return node
 
     def compose_mapping_node(self, anchor):
@@ -75,33 +75,33 @@ class _PlainLoader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if not key.tag.endswith(":str"):
-                _refuse(key, "a key is no text")
+                _refuse(key, "a key is not a text")
             if key.value in seen:
                 _refuse(key, f"the key {key.value!r} is given twice")
             seen.add(key.value)
         return node
 
 
-def _refuse(place: Any, what: str) -> NoReturn:
-    raise Untrusted(f"line {place.start_mark.line + 1}: {what}")
+def _refuse(marked: Any, what: str) -> NoReturn:
+    raise Untrusted(f"line {marked.start_mark.line + 1}: {what}")
 
 
 def refuse_code(config: Mapping) -> None:
-    """Refuses a saved configuration that names more than installed parts; slots are followed.
+    """Raises an error if a saved configuration names anything but installed parts; references are followed.
 
-    What may be named stands in runner's own YAML files, in those of an installed package with an entry point
-    `runner.configs`, of that package's own code, or in what is being built: see `trusting`.
+    The allowed targets are those in runner's own YAML files, those of the own code of an installed package in its
+    YAML files (entry point `runner.configs`), and those of the configuration that is being built; see `trusting`.
 
     Raises:
-        Untrusted: another `_target_`, another special key, or parts that hold each other without end.
+        Untrusted: another `_target_`, another special key, or parts that contain each other without end.
     """
     known = installed() | _trusted.get()
-    waiting: list[tuple[str, Any, int]] = [("", config, 0)]
-    seen = 0
-    while waiting:
-        path, node, level = waiting.pop()
-        seen += 1
-        if level > LEVELS or seen > NODES:
+    pending: list[tuple[str, Any, int]] = [("", config, 0)]
+    visited = 0
+    while pending:
+        path, node, level = pending.pop()
+        visited += 1
+        if level > LEVELS or visited > NODES:
             raise Untrusted(
                 f"{path}: parts follow each other through more than {LEVELS} levels or {NODES} values"
             )
@@ -109,10 +109,10 @@ def refuse_code(config: Mapping) -> None:
             part = referenced(node)
             if part not in config:
                 raise Untrusted(f"{path}: there is no part {part!r} to follow")
-            waiting.append((part, config[part], level + 1))
+            pending.append((part, config[part], level + 1))
         elif isinstance(node, Mapping):
             _refuse_special(path, node, known)
-        waiting += [(inner_path, value, level + 1) for inner_path, value in children(node, path)]
+        pending += [(inner_path, value, level + 1) for inner_path, value in children(node, path)]
 
 
 def _refuse_special(path: str, node: Mapping, known: frozenset[str]) -> None:
@@ -121,29 +121,29 @@ def _refuse_special(path: str, node: Mapping, known: frozenset[str]) -> None:
         raise Untrusted(f"{path}.{special[0]}: is not allowed in the configuration of a run")
     if is_part(node) and not (isinstance(target_of(node), str) and target_of(node) in known):
         raise Untrusted(
-            f"{path}._target_: {target_of(node)!r} is no installed part and may run any code; where you trust"
+            f"{path}._target_: {target_of(node)!r} is not an installed part and may run any code; if you trust"
             " this run, say trust_code=true, or install a package that names it (runner.configs)"
         )
 
 
 def refuse_links(directory: Path) -> None:
-    """Refuses a run directory that holds links, pipes or the like, through which we would read or write elsewhere.
+    """Raises an error if a run directory contains links, pipes or the like, which lead out of the directory.
 
     Raises:
-        Untrusted: it holds one.
+        Untrusted: an entry is neither a regular file nor a folder.
     """
     for entry in _entries(directory):
         if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
             raise Untrusted(
                 f"{entry.path}: is neither a file nor a folder, but may lead out of the run directory;"
-                " replace it, or say trust_code=true where you trust this run"
+                " replace it, or say trust_code=true if you trust this run"
             )
 
 
 def _entries(folder: str | Path) -> Iterator[os.DirEntry]:
     try:
         entries = list(os.scandir(folder))
-    except FileNotFoundError:  # its writer has removed it meanwhile
+    except FileNotFoundError:  # removed by its writer in the meantime
         return
     for entry in entries:
         yield entry
@@ -153,7 +153,7 @@ def _entries(folder: str | Path) -> Iterator[os.DirEntry]:
 
 @contextmanager
 def trusting(config: Mapping) -> Iterator[None]:
-    """Lets the runs that are opened meanwhile name what this configuration, which is trusted, names itself."""
+    """Allows runs that are opened within this context to name the targets of this trusted configuration."""
     before = _trusted.set(_trusted.get() | _targets(config))
     try:
         yield
@@ -162,23 +162,23 @@ def trusting(config: Mapping) -> Iterator[None]:
 
 
 def installed() -> frozenset[str]:
-    """Gives the targets that the configurations of runner and of installed packages name."""
-    found = _named(Path(__file__).parents[1] / "conf")
+    """Returns the targets that the configurations of runner and of installed packages name."""
+    targets = _named(Path(__file__).parents[1] / "conf")
     for point in entry_points(group="runner.configs"):
         top, *inner = point.value.split(".")
         spec = importlib.util.find_spec(top)
         for folder in (spec and spec.submodule_search_locations) or ():
             named = _named(Path(folder, *inner))
-            found |= {target for target in named if target.startswith(f"{top}.")}
-    return found
+            targets |= {target for target in named if target.startswith(f"{top}.")}
+    return targets
 
 
 @functools.cache
 def _named(folder: Path) -> frozenset[str]:
-    found: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
     for path in folder.rglob("*.yaml"):
-        found |= _targets(yaml.safe_load(path.read_text(encoding="utf-8")))
-    return found
+        targets |= _targets(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return targets
 
 
 def _targets(config: Any) -> frozenset[str]:

@@ -100,7 +100,7 @@ def test_a_saved_configuration_changes_only_where_it_is_free():
     changed = change(config, ["steps=7", "loop.log_every=3"], ["steps", "loop.log_every"])
     assert (changed["steps"], changed["loop"]["steps"], changed["loop"]["log_every"]) == (7, 7, 3)
     assert config["steps"] == 2000
-    with pytest.raises(ConfigError, match=r"seed: a run that goes on can change .*, say allow=seed too"):
+    with pytest.raises(ConfigError, match=r"seed: a resumed run can change .*, say allow=seed too"):
         change(config, ["seed=3"], ["steps"])
     with pytest.raises(ConfigError, match="steps: 'x' is not a whole number"):
         change(config, ["steps=x"], ["steps"])

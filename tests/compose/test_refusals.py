@@ -39,7 +39,7 @@ READ = {
     "ensemble=99999999999": ["ensemble: 99999999999 is more than 1000"],
     "allow=[3]": ["allow: 3 is not a name"],
     "traceback=3": ["traceback: 3 is not true or false"],
-    "scenario.net=3": ["scenario.net: 3 is no part", "say net="],
+    "scenario.net=3": ["scenario.net: 3 is not a part", "say net="],
     "dataset.batch_size=99999999999": ["dataset.batch_size: 99999999999 is not at most 4294967295"],
     "optimizer.learning_rate=1e39": ["optimizer.learning_rate: 1e+39 is not a finite number in float32"],
     "steps=0": ["steps: 0 is less than 1"],

@@ -46,7 +46,7 @@ def test_the_same_command_goes_on_for_it_builds_what_it_names_itself(own, tmp_pa
 def test_a_run_that_is_read_may_name_what_the_run_that_is_built_names(own):
     features = {"_target_": "runner.runs.features", "run": str(own[1])}
     config = {"evaluation": {"_target_": "runner.evaluators.Samples", "size": 8, "features": features}}
-    with pytest.raises(ValueError, match=r"optimizer._target_: 'optax.lamb' is no installed part"):
+    with pytest.raises(ValueError, match=r"optimizer._target_: 'optax.lamb' is not an installed part"):
         make(config, "evaluation")
     named = {"optimizer": {"_target_": "optax.lamb"}}
     assert make(config | named, "evaluation").features.shape == (4,)

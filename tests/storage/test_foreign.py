@@ -13,7 +13,7 @@ import yaml
 
 EVIL = "from pathlib import Path\nPath('pwned').touch()\nnet = Loop = Path\n"
 SHELL = {"_target_": "os.system", "command": "touch pwned"}
-NOT_INSTALLED = "is no installed part"
+NOT_INSTALLED = "is not an installed part"
 # What the configuration is made to say, and words of the refusal.
 SETTINGS = {
     "a shell": ({"net": SHELL}, "net._target_: 'os.system'", NOT_INSTALLED),
@@ -91,10 +91,10 @@ TEXTS = {
     "many values": (f"more: [{'0, ' * 30_000}]", "or 20000 values"),
     "size": (f"more: {'a' * 300_000}", "more than 262144 bytes"),
     "a key twice": ("seed: 1", "the key 'seed' is given twice"),
-    "a merge": ("<<: {seed: 1}", "is no plain value"),
-    "a key that is a number": ("1: 2", "a key is no text"),
-    "a key that is a list": ("? [a]\n: b", "a key is no text"),
-    "a date": ("more: 2020-01-01", "'2020-01-01' is no plain value"),
+    "a merge": ("<<: {seed: 1}", "is not a plain value"),
+    "a key that is a number": ("1: 2", "a key is not a text"),
+    "a key that is a list": ("? [a]\n: b", "a key is not a text"),
+    "a date": ("more: 2020-01-01", "'2020-01-01' is not a plain value"),
     "a huge number": (f"more: {'9' * 9999}", "limit"),
     "an open list": ("more: [1", "expected ',' or ']'"),
     "a tab": ("more:\n\t- 1", "'\\t'"),
