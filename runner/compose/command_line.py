@@ -115,7 +115,7 @@ def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
     of a test, and is not a part of its own.
     """
     with opened(folders) as hydra:
-        loader = hydra.config_loader
+        loader: Any = hydra.config_loader
         return {
             group: {
                 name: _part(loader, group, name)
