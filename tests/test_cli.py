@@ -71,7 +71,7 @@ def test_a_saved_step_that_is_gone_is_missed(runs, tmp_path, capsys):
 def test_resume_goes_on_to_more_steps_and_equals_the_longer_run(runs, tmp_path, capsys):
     shutil.copytree(runs / "supervised", tmp_path / "run")
     main(["resume", "run", "steps=12"])
-    assert "going on from step 9" in capsys.readouterr().out
+    assert "resuming from step 9" in capsys.readouterr().out
     longer = [word.replace("steps=9", "steps=12") for word in COMMANDS["supervised"]]
     main([*longer, "hydra.run.dir=whole"])
     assert equal(open_run("run").state(12), open_run("whole").state(12))

@@ -1,4 +1,4 @@
-"""Runs: training one or several, and opening, replaying and comparing those saved."""
+"""Runs: trains one or several, and opens, replays and compares saved ones."""
 
 from typing import TYPE_CHECKING
 

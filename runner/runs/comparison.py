@@ -1,4 +1,4 @@
-"""What came of a sweep: its runs side by side, as a table and as a page that needs nothing else."""
+"""The results of a sweep: its runs side by side, as a table and as a self-contained page."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.runs.spread import Spread
 
 PAGE = Path(__file__).with_name("comparison.html")
-POINTS = 300  # at most of a curve on the page
+POINTS = 300  # the maximum for a curve on the page
 
 Curve = list[tuple[int, float]]
 
@@ -29,11 +29,11 @@ class Row(NamedTuple):
     """One run of a comparison.
 
     Attributes:
-        place: of its directory in the folder.
-        settings: those in which the runs differ, as far as this run has them.
-        step: the last that is known of.
-        best: the metric where it is best; None where it was never finite.
-        last: the metric as it was recorded last.
+        place: the path of its directory, relative to the folder.
+        settings: the settings in which the runs differ and that this run has.
+        step: the last recorded step.
+        best: the best value of the metric; None if it was never finite.
+        last: the last recorded value of the metric.
         curves: every metric over the steps.
     """
 
@@ -49,12 +49,12 @@ class Row(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Runs that differ in nothing but their seed.
+    """Runs that differ only in their seed.
 
     Attributes:
         name: the settings that they share, of those in which the runs of the comparison differ.
-        best: mean and sample deviation of the metric where each run is best; None where it was never finite.
-        last: the same of the metric as each run recorded it last.
+        best: mean and sample deviation of the best values of the metric; None if it was never finite.
+        last: the same of the last recorded values.
     """
 
     name: str
@@ -64,11 +64,11 @@ class Group(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The runs below a folder: the best first, the failed last.
+    """The runs below a folder: the best run first, failed runs last.
 
     Attributes:
         settings: the keys in which the runs differ.
-        by: the metric that orders them; None where none was recorded.
+        by: the metric that orders them; None if no metric was recorded.
         mode: `"min"` or `"max"`.
     """
 
@@ -93,23 +93,25 @@ class Comparison(NamedTuple):
 
     @property
     def heads(self) -> list[str]:
-        """Names the columns of the table."""
+        """The names of the columns of the table."""
         metric = [f"best {self.by}", "best step", f"last {self.by}"] if self.by else []
         return ["run", *self.settings, "status", "step", *metric, "error"]
 
     def cells(self, row: Row) -> list[Any]:
-        """Gives a row of the table: numbers, texts, and None where there is nothing."""
+        """Returns a row of the table: numbers, texts, and None for empty cells."""
         settings = [_shown(row.settings.get(key)) if key in row.settings else None for key in self.settings]
         metric = [row.best, row.best_step, row.last] if self.by else []
         return [row.place, *settings, row.status, row.step, *metric, row.error]
 
     def __rich__(self) -> "RenderableType":
-        """Gives the table for a terminal, what runs failed with, and means where runs differ in their seed."""
+        """Returns the table for a terminal, the errors of failed runs, and the means over seeds."""
         from rich import console, text
 
         title = f"{len(self.rows)} runs" + (f" by {self.by} ({self.mode})" if self.by else "")
-        last = [key.rpartition(".")[2] for key in self.settings]
-        keys = [name if last.count(name) == 1 else key for key, name in zip(self.settings, last, strict=True)]
+        names = [key.rpartition(".")[2] for key in self.settings]
+        keys = [
+            name if names.count(name) == 1 else key for key, name in zip(self.settings, names, strict=True)
+        ]
         heads = ["run", *keys, "status", "step", *(["best", "at step", "last"] if self.by else [])]
         parts = [
             table(title, heads, [[_rounded(cell) for cell in self.cells(row)[:-1]] for row in self.rows])
@@ -124,7 +126,7 @@ class Comparison(NamedTuple):
         return console.Group(*parts)
 
     def csv(self) -> str:
-        """Gives the table with all its digits."""
+        """Returns the table as CSV, with all digits."""
         text = io.StringIO()
         out = csv.writer(text, lineterminator="\n")
         out.writerow(self.heads)
@@ -132,9 +134,9 @@ class Comparison(NamedTuple):
         return text.getvalue()
 
     def html(self) -> str:
-        """Gives a page, in one file, with the table and the curves of all runs."""
+        """Returns a page, in one file, with the table and the curves of all runs."""
         groups = self.groups
-        number = {row.place: place for place, group in enumerate(groups) for row in group.rows}
+        group_of = {row.place: index for index, group in enumerate(groups) for row in group.rows}
         page = {
             "title": str(self.folder),
             "by": self.by,
@@ -144,13 +146,13 @@ class Comparison(NamedTuple):
             "runs": [
                 {
                     "cells": [_finite(cell) for cell in self.cells(row)],
-                    "group": number[row.place],
+                    "group": group_of[row.place],
                     "curves": {name: _thinned(curve) for name, curve in sorted(row.curves.items())},
                 }
                 for row in self.rows
             ],
         }
-        # JSON may spell "<" otherwise, and nothing without it ends a script.
+        # JSON may escape "<", and only a "<" can end the script.
         text = json.dumps(page, allow_nan=False, ensure_ascii=False).replace("<", r"\u003c")
         return PAGE.read_text(encoding="utf-8").replace("{{page}}", text)
 
@@ -163,15 +165,16 @@ class Comparison(NamedTuple):
 
 
 def compare(folder: str | Path, by: str | None = None, mode: str | None = None) -> Comparison:
-    """Reads every run below a folder; the runs below a run, its members, stand for it.
+    """Reads every run below a folder; a run that has members is replaced by them.
 
     Args:
-        folder: of a sweep, or of a run that has members.
-        by: a metric of the records, where there is one of the validation; else the one that `loop.best` names.
-        mode: `"min"` or `"max"`; else that of `loop.mode` for the metric it belongs to, and `"min"` for others.
+        folder: the folder of a sweep, or of a run that has members.
+        by: a metric of the records, on the validation split if it was recorded there; by default the one that
+            `loop.best` names.
+        mode: `"min"` or `"max"`; by default `loop.mode` for the metric of `loop.best`, and `"min"` for others.
 
     Raises:
-        ValueError: there is no run, no such metric or no such mode.
+        ValueError: there is no run, or the metric or the mode is unknown.
     """
     folder = Path(folder)
     runs = _runs(folder)
@@ -181,19 +184,19 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
     curves = [_curves(run.records) for run in runs]
     by, mode = _order(by, mode, configs, list(dict.fromkeys(itertools.chain.from_iterable(curves))))
     keys, rows = _differing(configs), []
-    for run, config, own in zip(runs, configs, curves, strict=True):
-        place = str(run.path.relative_to(folder.absolute()))
+    for run, config, own_curves in zip(runs, configs, curves, strict=True):
+        path = str(run.path.relative_to(folder.absolute()))
         settings = {key: config[key] for key in keys if key in config}
-        rows.append(_row(place, run.info, settings, own, by, mode))
+        rows.append(_row(path, run.info, settings, own_curves, by, mode))
     rows.sort(key=lambda row: (row.status == "failed", *rank(row.best, mode)))
     return Comparison(folder, keys, by, mode, rows)
 
 
 def _runs(folder: Path) -> list[Directory]:
-    found = {*below(folder)}
-    above = {parent for path in found for parent in path.parents}
+    paths = {*below(folder)}
+    above = {parent for path in paths for parent in path.parents}
     numbered = lambda path: [(int(part) if part.isdecimal() else -1, part) for part in path.parts]
-    return [Directory(path) for path in sorted(found - above, key=numbered)]
+    return [Directory(path) for path in sorted(paths - above, key=numbered)]
 
 
 def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
@@ -208,7 +211,7 @@ def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
 def _order(
     by: str | None, mode: str | None, configs: Sequence[Mapping], names: Sequence[str]
 ) -> tuple[str | None, str]:
-    """Settles the metric that orders the runs, and whether it is better low or high."""
+    """Returns the metric that orders the runs, and its mode."""
     if mode not in (None, *MODES):
         raise ValueError(f"mode: {mode!r} is neither min nor max")
     followed = {
@@ -222,28 +225,28 @@ def _order(
     elif f"validation/{by}" in names:
         by = f"validation/{by}"
     elif by not in names:
-        raise ValueError(f"by: {by!r} is no metric of these runs; known: {', '.join(names) or 'none'}")
+        raise ValueError(f"by: {by!r} is not a metric of these runs; known: {', '.join(names) or 'none'}")
     return by, mode or followed.get(by or "", "min")
 
 
 def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lists the keys in which configurations differ, without those that follow another by themselves."""
+    """Returns the keys in which configurations differ, without those that are set by another key."""
     keys = dict.fromkeys(itertools.chain.from_iterable(configs))
     missing = object()
-    found = [
+    differing = [
         key for key in keys if any(one.get(key, missing) != configs[0].get(key, missing) for one in configs)
     ]
-    follows = lambda key: key == "loop.steps" or key.rpartition(".")[2] == HORIZON
-    return [key for key in found if not ("steps" in found and follows(key))]
+    is_set_by_steps = lambda key: key == "loop.steps" or key.rpartition(".")[2] == HORIZON
+    return [key for key in differing if not ("steps" in differing and is_set_by_steps(key))]
 
 
-def _row(place: str, info: Any, settings: dict, curves: dict[str, Curve], by: str | None, mode: str) -> Row:
+def _row(path: str, info: Any, settings: dict, curves: dict[str, Curve], by: str | None, mode: str) -> Row:
     curve = [] if by is None else curves.get(by, [])
-    made = [point for point in curve if point[0]]  # at step 0 a warm start was evaluated
-    step, best = best_of(made, mode) or (None, None)
+    own = [point for point in curve if point[0]]  # step 0 is the evaluation of a warm start
+    step, best = best_of(own, mode) or (None, None)
     last = max((each[-1][0] for each in curves.values()), default=0)
     return Row(
-        place=place,
+        place=path,
         settings=settings,
         status=info.status,
         step=info.step or last,
@@ -263,7 +266,7 @@ def _spread(values: Iterable[float | None]) -> "Spread | None":
 
 
 def _thinned(curve: Curve) -> tuple[list[int], list[float | None]]:
-    """Leaves out points for the page, but never the last; five digits are more than it can show."""
+    """Returns about POINTS points of a curve, always with the last, to five digits: more than the page can show."""
     kept = curve[:: math.ceil(len(curve) / POINTS)]
     kept += curve[-1:] if kept[-1] != curve[-1] else []
     return [step for step, _ in kept], [_finite(float(f"{value:.5g}")) for _, value in kept]
@@ -274,7 +277,7 @@ def _finite(cell: Any) -> Any:
 
 
 def _shown(value: Any) -> int | float | str:
-    """Gives a setting as a number or a text; in Python, but not in YAML, true is a number."""
+    """Returns a setting as a number or a text; booleans become texts, although they are numbers in Python."""
     plain = isinstance(value, int | float | str) and not isinstance(value, bool)
     return value if plain else json.dumps(value, default=str)
 

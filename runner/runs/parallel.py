@@ -1,4 +1,4 @@
-"""Many runs in one process: each in a thread, all on the same compiled programs."""
+"""Many runs in one process: each in a thread, all with the same compiled programs."""
 
 import os
 import threading
@@ -13,14 +13,14 @@ from runner.writers.board import Board
 
 
 class Prepared(NamedTuple):
-    """A run that is built, and where it is to train."""
+    """A run that is built, and the directory in which it will train."""
 
     training: Any
     directory: Path
 
 
 class Outcome(NamedTuple):
-    """How a member ended: the best value of the metric it followed, or an error."""
+    """The result of a member: the best value of the metric of `loop.best`, or an error."""
 
     value: float | None = None
     error: BaseException | None = None
@@ -32,28 +32,28 @@ def run_members(
     stop: Callable[[], bool],
     threads: int | None = None,
 ) -> list[Outcome | None]:
-    """Runs members, some at a time; one that fails harms no other.
+    """Runs members, several at a time; the failure of one does not affect the others.
 
     Args:
-        names: of each member, for who watches.
-        prepare: builds a member, by its number, or gives None where that was all there was to do; called for
-            one after another, in this thread, each when there is room for it.
+        names: the names of the members, shown on the terminal.
+        prepare: builds a member, by its number, or returns None if nothing is left to do for it. It is called for
+            one member after another, in this thread, when a thread is free.
         stop: returns whether to save and stop all members.
-        threads: how many train at once, or None for one on each core; fewer, where memory does not hold them.
+        threads: the number of members that train at once, or None for one per core; fewer if memory is short.
 
     Returns:
-        How each ended; None where preparing was all there was to do.
+        The outcome of each member; None for members without training, and for members that were not started.
 
     Raises:
-        Stopped: by a signal, after every member has saved and stopped.
+        Stopped: `stop` returned true; every member has saved and stopped.
     """
     threads = threads or os.cpu_count() or 1
     outcomes: list[Outcome | None] = [None] * len(names)
-    room = _Room(threads + 1, available_memory())
+    budget = _Budget(threads + 1, available_memory())
 
-    def end(number: int, outcome: Outcome, told: str) -> None:
+    def end(number: int, outcome: Outcome, message: str) -> None:
         outcomes[number] = outcome
-        board.ended(names[number], told)
+        board.ended(names[number], message)
 
     def run(number: int, prepared: Prepared) -> None:
         try:
@@ -66,7 +66,7 @@ def run_members(
 
     with Board(len(names)) as board, ThreadPoolExecutor(threads) as pool:
         for number in range(len(names)):
-            room.wait()
+            budget.wait()
             if stop():
                 break
             try:
@@ -76,31 +76,33 @@ def run_members(
                 continue
             if prepared is not None:
                 size = prepared.training.memory
-                room.take(size)
-                pool.submit(run, number, prepared).add_done_callback(lambda _, size=size: room.leave(size))
-                del prepared  # what it holds is its thread's alone
+                budget.take(size)
+                pool.submit(run, number, prepared).add_done_callback(
+                    lambda _, size=size: budget.release(size)
+                )
+                del prepared  # so that only its thread holds its arrays
     if stop():
-        raise Stopped(f"{outcomes.count(None)} of {len(names)} runs were not begun, the others are saved")
+        raise Stopped(f"{outcomes.count(None)} of {len(names)} runs were not started, the others are saved")
     return outcomes
 
 
-class _Room:
-    """How many members there may be, and how many bytes they may take; one alone may always be."""
+class _Budget:
+    """The number of members that may still start, and the bytes that are free; a single member may always start."""
 
-    def __init__(self, places: int, size: float):
-        self._places, self._size, self._changed = places, size, threading.Condition()
+    def __init__(self, members: int, size: float):
+        self._free, self._size, self._changed = members, size, threading.Condition()
         self._members = 0
 
     def wait(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._places > 0)
+            self._changed.wait_for(lambda: self._free > 0)
 
     def take(self, size: int) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._size >= size or not self._members)
-            self._places, self._size, self._members = self._places - 1, self._size - size, self._members + 1
+            self._free, self._size, self._members = self._free - 1, self._size - size, self._members + 1
 
-    def leave(self, size: int) -> None:
+    def release(self, size: int) -> None:
         with self._changed:
-            self._places, self._size, self._members = self._places + 1, self._size + size, self._members - 1
+            self._free, self._size, self._members = self._free + 1, self._size + size, self._members - 1
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Where the results of a run come from: command, data, versions, devices and commit."""
+"""The provenance of a run: command, data, versions, devices and commit."""
 
 import functools
 import hashlib
@@ -19,7 +19,7 @@ PACKAGES = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
 
 
 def of(dataset: Dataset) -> dict[str, Any]:
-    """Returns the fields of `run.json` that describe where a run on this dataset comes from."""
+    """Returns the fields of `run.json` that describe the provenance of a run on this dataset."""
     device = jax.devices()[0]
     return {
         "command": sys.argv,
@@ -33,7 +33,7 @@ def of(dataset: Dataset) -> dict[str, Any]:
 
 
 def digest(dataset: Dataset) -> str:
-    """Returns a SHA-256 of a dataset's spec and of all its rows; streams contribute their spec only."""
+    """Returns the SHA-256 of the spec and of all rows of a dataset; streams contribute their spec only."""
     sha = hashlib.sha256(json.dumps(dataset.spec.to_json()).encode())
     for leaf in jax.tree.leaves(tuple(dataset)):
         sha.update(np.ascontiguousarray(leaf).tobytes())
@@ -42,9 +42,9 @@ def digest(dataset: Dataset) -> str:
 
 def processors() -> int:
     """Returns the number of processors that XLA uses: NPROC if it is set, else those this process may run on."""
-    asked = os.environ.get("NPROC", "")
-    if asked.isdigit():
-        return int(asked)
+    requested = os.environ.get("NPROC", "")
+    if requested.isdigit():
+        return int(requested)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -57,10 +57,10 @@ def versions() -> dict[str, str]:
 @functools.cache
 def commit() -> str | None:
     """Returns the git commit of the working directory, with a plus if files were changed, or None."""
-    ask = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10)
+    git = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10)
     try:
-        head = ask("rev-parse", "HEAD")
-        changed = ask("status", "--porcelain", "--untracked-files=no").stdout.strip()
+        head = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no").stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return None
     return head.stdout.strip() + ("+" if changed else "") if head.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""Makes again the step at which a run was no longer finite, to tell what went wrong first."""
+"""Repeats the step at which a run was no longer finite, to locate the first operation that failed."""
 
 import dataclasses
 import traceback
@@ -19,19 +19,20 @@ from runner.storage.run_directory import Directory
 
 
 def replay(config: dict, path: str | Path) -> list[str]:
-    """Goes from the newest checkpoint to the step that was not finite, and makes that step twice.
+    """Trains from the newest checkpoint to the step that was not finite, and repeats that step twice.
 
-    First compiled, as the run made it, then operation by operation, up to the first that is not finite.
+    The step is first compiled, as in the run, then executed operation by operation, up to the first result that is
+    not finite.
 
     Args:
-        config: of the run, trusted.
-        path: of its directory, which is only read.
+        config: the trusted configuration of the run.
+        path: the run directory, which is only read.
 
     Returns:
-        Lines that tell what came of it.
+        Lines that describe the results.
 
     Raises:
-        ValueError: the run tells of no such step.
+        ValueError: the run info contains no such step.
     """
     directory = Directory(path)
     bad = directory.info.bad_step
@@ -40,23 +41,23 @@ def replay(config: dict, path: str | Path) -> list[str]:
             f"{directory.path}: ended at no step that was not finite; there is nothing to replay"
         )
     training = Training(config)
-    with closing(_Kept(directory.path / "checkpoints")) as checkpoints:
+    with closing(_ReadOnly(directory.path / "checkpoints")) as checkpoints:
         try:
             _advanced(training, checkpoints, bad, check_state=True)
         except NotFinite as error:
-            bad, found = error.step, f"step {error.step}, checked one by one: {error}"
+            bad, outcome = error.step, f"step {error.step}, checked one by one: {error}"
         else:
-            found = f"up to step {bad}, checked one by one, all was finite: it did not happen again"
+            outcome = f"up to step {bad}, checked one by one, all was finite: it did not happen again"
         state = _advanced(training, checkpoints, bad - 1)
     program = training.prepared.program
-    return [found, _compiled(program, state, bad - 1), _unjitted(program, state, bad - 1)]
+    return [outcome, _compiled(program, state, bad - 1), _unjitted(program, state, bad - 1)]
 
 
-class _Kept(Checkpoints):
-    """Gives checkpoints to go on from, and takes none."""
+class _ReadOnly(Checkpoints):
+    """Checkpoints that are restored but never saved."""
 
     def save(self, *_: Any) -> None:
-        """Keeps nothing."""
+        """Does nothing."""
 
 
 def _advanced(training: Training, checkpoints: Checkpoints, step: int, check_state: bool = False) -> Any:
@@ -72,7 +73,7 @@ def _advanced(training: Training, checkpoints: Checkpoints, step: int, check_sta
 def _compiled(program: Program, state: Any, step: int) -> str:
     after, metrics = program.single(state, step)
     bad = [f"{name} of the state" for name in _not_finite(named_leaves(after))] + _not_finite(metrics)
-    return f"compiled: {', '.join(bad) or 'nothing'} is not finite"
+    return f"compiled: {', '.join(bad)} is not finite" if bad else "compiled: everything is finite"
 
 
 def _not_finite(values: dict[str, Any]) -> list[str]:
@@ -90,12 +91,12 @@ def _unjitted(program: Program, state: Any, step: int) -> str:
             with jax.disable_jit(), switch(True):
                 program.single(state, step)
         except FloatingPointError as error:
-            return f"operation by operation: {str(error).splitlines()[0].rstrip('.')}, in {_place(error)}"
-    return "operation by operation: nothing is not finite"
+            return f"operation by operation: {str(error).splitlines()[0].rstrip('.')}, in {_line(error)}"
+    return "operation by operation: everything is finite"
 
 
-def _place(error: BaseException) -> str:
-    """Names the innermost line of this package, or of a part that is not installed beside JAX."""
+def _line(error: BaseException) -> str:
+    """Returns the innermost line of this package, or of code that is not installed next to JAX."""
     libraries = Path(jax.__file__).parent.parent
     own = Path(runner.__file__).parent
     frames = [

@@ -1,4 +1,4 @@
-"""A run directory opened again: its configuration, its objects, its states."""
+"""Saved runs: the configuration, the objects and the states in a run directory."""
 
 import functools
 import inspect
@@ -18,18 +18,18 @@ from runner.storage.checkpoints import Checkpoints
 from runner.storage.run_directory import Directory
 
 SPLITS = ("train", "validation", "test")
-AT_ONCE = 250  # examples whose features are asked for in one call
+AT_ONCE = 250  # examples whose features are computed in one call
 
 
 def features(run: str, step: int | None = None) -> "Features":
-    """Gives what a run's net makes of x, to compare sets of x by.
+    """Returns the features that a run's net computes of x, in which sets of x can be compared.
 
     Args:
-        run: its directory.
-        step: of the checkpoint; the best where none is named.
+        run: the run directory.
+        step: the step of the checkpoint; by default the best.
 
     Raises:
-        ValueError: it holds no run, or one that neither encodes nor predicts.
+        ValueError: the directory holds no run, or one that neither encodes nor predicts.
     """
     opened = open_run(run)
     if not hasattr(opened.scenario, "features"):
@@ -38,10 +38,10 @@ def features(run: str, step: int | None = None) -> "Features":
 
 
 class Features:
-    """The features of a run: an autoencoder's codes, or else what the scenario predicts, such as logits.
+    """The features of a run: the codes of an autoencoder, or else the predictions of the scenario, such as logits.
 
     Attributes:
-        shape: of each x.
+        shape: the shape of each x.
     """
 
     def __init__(self, run: "Run", step: int):
@@ -49,35 +49,35 @@ class Features:
         self.shape = run.spec.shape("x")
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Gives features `[N, F]` of x `[N, ...]`, some at a time: a net takes far more memory than its outputs."""
-        ability = "features" if hasattr(self._scenario, "features") else "predict"
-        ask = functools.partial(_ask, ability, *split(self._scenario), self._state)
+        """Returns features `[N, F]` of x `[N, ...]`, in blocks, as a net takes far more memory than its outputs."""
+        method = "features" if hasattr(self._scenario, "features") else "predict"
+        compute = functools.partial(_call, method, *split(self._scenario), self._state)
         blocks = np.split(np.asarray(x), range(AT_ONCE, len(x), AT_ONCE))
-        return np.concatenate([np.asarray(ask(block)).reshape(len(block), -1) for block in blocks])
+        return np.concatenate([np.asarray(compute(block)).reshape(len(block), -1) for block in blocks])
 
 
 def open_run(path: str | Path, trust_code: bool = False) -> "Run":
-    """Opens a run directory, from anywhere.
+    """Opens a run directory; it may have been written on another machine.
 
     Args:
-        path: of the directory.
-        trust_code: build whatever its configuration names, and not installed parts alone.
+        path: the path of the directory.
+        trust_code: build whatever its configuration names, and not only installed parts.
 
     Raises:
-        ValueError: it holds no run, or one that names code which is not trusted.
+        ValueError: the directory holds no run, or one that names untrusted code.
     """
     return Run(path, trust_code)
 
 
 class Run:
-    """A run, as an object: for the verbs of the command line and for notebooks.
+    """A saved run as an object, for the verbs of the command line and for notebooks.
 
     Attributes:
-        path: of the directory.
-        config: as it was resolved.
-        info: status, versions, device, data, how it ended.
-        records: the rows of its record.
-        spec: what its data said of itself (statistics aside, which are in the state).
+        path: the path of the directory.
+        config: the resolved configuration.
+        info: the run info: status, versions, device, data, and how the run ended.
+        records: the rows of `metrics.jsonl`.
+        spec: the spec of its data, without statistics, which are in the state.
     """
 
     def __init__(self, path: str | Path, trust_code: bool = False):
@@ -95,19 +95,19 @@ class Run:
 
     @functools.cached_property
     def scenario(self) -> Any:
-        """The scenario, with its nets finished; no data is read."""
+        """The scenario, with its nets fitted to the spec; no data is read."""
         return fit(self.config, make(self.config, "scenario"), self.spec)
 
     @functools.cached_property
     def dataset(self) -> Any:
-        """The dataset, read again."""
+        """The dataset, read from its source."""
         return make(self.config, "dataset")
 
     def step(self, step: int | None = None) -> int:
-        """Gives the step asked for, or the best, or the last where no metric was followed.
+        """Returns the given step, or by default the best one, or the last one if `loop.best` names no metric.
 
         Raises:
-            ValueError: there is no such checkpoint.
+            ValueError: the checkpoint does not exist.
         """
         steps = self.checkpoints.steps
         if not steps:
@@ -119,14 +119,14 @@ class Run:
         return step or self.checkpoints.best or steps[-1]
 
     def state(self, step: int | None = None) -> Any:
-        """Restores the state of a step: the best, where none is named."""
+        """Restores the state of a step; by default the best."""
         template = jax.eval_shape(self.scenario.init, self.keys.init, self.spec)
-        found = self.checkpoints.restore(template, self.step(step))
-        assert found is not None  # `step` has refused a run without checkpoints
-        return found[1]
+        restored = self.checkpoints.restore(template, self.step(step))
+        assert restored is not None  # `step` raises an error for a run without checkpoints
+        return restored[1]
 
     def evaluate(self, split: str = "validation", step: int | None = None) -> tuple[Metrics, Figures]:
-        """Judges a state; on the validation split this gives the very numbers that the run recorded at that step."""
+        """Evaluates a state; on the validation split the metrics equal those that the run recorded at that step."""
         if split not in SPLITS:
             raise ValueError(f"split: {split!r} is none of {', '.join(SPLITS)}")
         key = self.keys.evaluate_at(self.step(step))
@@ -136,21 +136,21 @@ class Run:
         return evaluator(key, self.scenario, self.state(step), getattr(self.dataset, split))
 
     def require(self, method: str) -> None:
-        """Raises ValueError where the run's scenario has no such method."""
+        """Raises ValueError if the scenario of the run does not have this method."""
         if not hasattr(self.scenario, method):
             raise ValueError(f"{self.path}: its scenario, {type(self.scenario).__name__}, cannot {method}")
 
     def sample(self, n: int = 64, step: int | None = None, seed: int = 0, **settings: Any) -> np.ndarray:
-        """Draws `[n, ...]`; equal seeds give equal samples.
+        """Draws samples `[n, ...]`; equal seeds draw equal samples.
 
         Args:
-            n: how many.
-            step: of the checkpoint; the best where none is named.
-            seed: of what is drawn.
-            settings: the scenario's own, such as `diffusion_steps` or `temperature`; a `prompt` may be a text.
+            n: the number of samples.
+            step: the step of the checkpoint; by default the best.
+            seed: the seed of the samples.
+            settings: those of the scenario, such as `diffusion_steps` or `temperature`; a `prompt` may be a text.
 
         Raises:
-            ValueError: the scenario does not generate, has no such setting or refuses it.
+            ValueError: the scenario does not generate, or does not have a setting or rejects its value.
         """
         self.require("sample")
         if isinstance(settings.get("prompt"), str):
@@ -164,7 +164,7 @@ class Run:
         return np.asarray(_sample(*split(self.scenario), *arguments))
 
     def texts(self, tokens: np.ndarray) -> list[str]:
-        """Spells tokens `[n, length]`."""
+        """Returns the texts of tokens `[n, length]`."""
         return ["".join(self.spec.vocabulary[token] for token in row) for row in tokens]
 
     def _tokens(self, text: str) -> tuple[int, ...]:
@@ -174,17 +174,17 @@ class Run:
         return tuple(self.spec.vocabulary.index(character) for character in text)
 
     def predict(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
-        """Gives outputs `[B, ...]` for inputs `[B, ...]`.
+        """Returns outputs `[B, ...]` for inputs `[B, ...]`.
 
         Raises:
-            ValueError: the scenario does not predict, or the inputs have another shape than the run's.
+            ValueError: the scenario does not predict, or the shape of the inputs is not that of the run's data.
         """
         self.require("predict")
         if x.shape[1:] != self.spec.shape("x"):
             raise ValueError(
                 f"x: each has shape {x.shape[1:]}; the net of this run takes {self.spec.shape('x')}"
             )
-        return np.asarray(_ask("predict", *split(self.scenario), self.state(step), x))
+        return np.asarray(_call("predict", *split(self.scenario), self.state(step), x))
 
 
 def _spec(directory: Directory) -> Spec:
@@ -198,10 +198,10 @@ def _spec(directory: Directory) -> Spec:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4, 5))
-def _sample(rest: Any, numbers: tuple, key: Any, state: Any, n: int, settings: tuple):
-    return join(rest, numbers).sample(key, state, n, **dict(settings))
+def _sample(structure: Any, numeric_leaves: tuple, key: Any, state: Any, n: int, settings: tuple):
+    return join(structure, numeric_leaves).sample(key, state, n, **dict(settings))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _ask(ability: str, rest: Any, numbers: tuple, state: Any, x: Any):
-    return getattr(join(rest, numbers), ability)(state, x)
+def _call(method: str, structure: Any, numeric_leaves: tuple, state: Any, x: Any):
+    return getattr(join(structure, numeric_leaves), method)(state, x)

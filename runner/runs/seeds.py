@@ -1,6 +1,5 @@
-"""One command, many seeds: each member is exactly the run of its own seed, and the job tells their spread."""
+"""One command with many seeds: each member equals the run of its seed, and the job records their spread."""
 
-import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ log = logging.getLogger("runner")
 
 
 def prepared(config: Mapping, known: dict | None = None) -> "Training | Seeds":
-    """Builds the run that a configuration asks for, or those of its several seeds."""
+    """Builds the run of a configuration, or its runs if `seeds` is set."""
     return Training(config, known) if config["seeds"] is None else Seeds(config, known)
 
 
@@ -28,11 +27,11 @@ class Seeds:
     """The runs of seeds `seed`, `seed + 1`, ..., in one run directory: member `i` under `members/<i>/`.
 
     Args:
-        config: resolved and checked; its `seeds` says how many.
-        known: datasets of other runs, which these share, by their configurations.
+        config: resolved and checked; its `seeds` is the number of members.
+        known: datasets of other runs, by their configurations, which these runs share.
 
     Raises:
-        ValueError: a setting or the data is refused.
+        ValueError: a part rejects a setting or the data.
     """
 
     def __init__(self, config: Mapping, known: dict | None = None):
@@ -44,14 +43,14 @@ class Seeds:
         return Training({**self.config, "seeds": None, "seed": self._seeds[number]}, self._known)
 
     def refuse_directory(self, path: str | Path) -> None:
-        """Raises Occupied where the directory cannot be this job's; writes nothing."""
+        """Raises Occupied if this job cannot use the directory; writes nothing."""
         Directory(path).claim(self.config)
 
     def run(self, directory: str | Path, stop: Callable[[], bool] = lambda: False) -> float | None:
-        """Trains what is missing of each member, and writes their spread as the job's own record.
+        """Trains each member to its end, from its newest checkpoint, and writes their spread as the record of the job.
 
         Args:
-            directory: made if it is not there.
+            directory: created if it does not exist.
             stop: returns whether to save and stop.
 
         Returns:
@@ -59,22 +58,22 @@ class Seeds:
 
         Raises:
             Busy: another process trains in the directory.
-            Occupied: the directory is not this job's.
-            Exception: the first of what members failed with; the others ran to their ends.
+            Occupied: the directory belongs to another configuration.
+            Exception: the first error of a member; the other members are trained to their ends.
         """
         own = Directory(directory)
         own.claim(self.config)
-        places = [own.path / "members" / str(number) for number in range(len(self._seeds))]
-        build = lambda number: Prepared(self._member(number) if number else self._first, places[number])
+        paths = [own.path / "members" / str(number) for number in range(len(self._seeds))]
+        build = lambda number: Prepared(self._member(number) if number else self._first, paths[number])
         with Lock(own.path):
             own.begin(self.config, seed=self.config["seed"], step=None)
             with own.recording_the_end():
                 outcomes = run_members([f"seed={seed}" for seed in self._seeds], build, stop)
-                return self._conclude(own, places, outcomes)
+                return self._conclude(own, paths, outcomes)
 
-    def _conclude(self, own: Directory, places: Sequence[Path], outcomes: Sequence[Any]) -> float | None:
+    def _conclude(self, own: Directory, paths: Sequence[Path], outcomes: Sequence[Any]) -> float | None:
         finished = [
-            Directory(place) for place, outcome in zip(places, outcomes, strict=True) if not outcome.error
+            Directory(path) for path, outcome in zip(paths, outcomes, strict=True) if not outcome.error
         ]
         records = list(spread([each.records for each in finished]))
         draw = {"spread": lambda: figures.spread(records)}
@@ -88,8 +87,8 @@ class Seeds:
         own.update_info(step=last["step"])
         log.info("%d of %d seeds finished at step %d", len(finished), len(outcomes), last["step"])
         for name in dict.fromkeys(key.rpartition("/")[0] for key in last if key != "step"):
-            numbers = [last[f"{name}/{of}"] for of in Spread._fields]
-            log.info("  %s %.4g ± %.2g (%.4g to %.4g)", name, *numbers)
+            statistics = [last[f"{name}/{field}"] for field in Spread._fields]
+            log.info("  %s %.4g ± %.2g (%.4g to %.4g)", name, *statistics)
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.error
@@ -98,23 +97,21 @@ class Seeds:
 
 
 def spread(records: Sequence[Sequence[Mapping]]) -> Iterator[dict[str, Any]]:
-    """Gives, for each step that all members have a record of, each metric's mean, deviation, minimum and maximum.
+    """Yields mean, deviation, minimum and maximum of each metric, for each step of which all members have a record.
 
     Args:
-        records: of each member, `{"step": ..., name: value}`. What is no number is left out.
+        records: the records of each member, `{"step": ..., name: value}`. Values that are not numbers are ignored.
 
     Yields:
-        `{"step": ..., "name/mean": ..., "name/std": ..., "name/min": ..., "name/max": ...}`; the deviation is that
-        of a sample, divided by one less than the members, and 0 of a single one.
+        `{"step": ..., "name/mean": ..., "name/std": ..., "name/min": ..., "name/max": ...}`; the deviation
+        divides by the number of members minus one, and is 0 for a single member.
     """
     tables = [{row["step"]: row for row in rows} for rows in records]
     for step in tables[0] if tables else ():
         rows = [table.get(step, {}) for table in tables]
         record: dict[str, Any] = {"step": step}
-        for name in functools.reduce(
-            lambda kept, row: [each for each in kept if each in row], rows, list(rows[0])
-        ):
+        for name in [name for name in rows[0] if all(name in row for row in rows)]:
             values = [row[name] for row in rows]
             if name != "step" and all(isinstance(value, int | float) for value in values):
-                record |= {f"{name}/{of}": number for of, number in spread_of(values)._asdict().items()}
+                record |= {f"{name}/{field}": value for field, value in spread_of(values)._asdict().items()}
         yield record

@@ -1,4 +1,4 @@
-"""The spread of a number over runs that differ in their seed."""
+"""The spread of a metric over runs that differ in their seed."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""One run from its configuration: prepared before anything is written, then trained in a directory."""
+"""Trains one run of a configuration: prepares it before anything is written, then trains it in a directory."""
 
 import logging
 import threading
@@ -27,14 +27,14 @@ NOT_ENDED = {"step": None, "best": NO_BEST, "stopped_early": False}
 
 
 class Training:
-    """A run, ready to train: its parts are built and fit each other, and nothing is written yet.
+    """A run that is ready to train: its parts are built and fit each other, and nothing is written yet.
 
     Args:
         config: resolved and checked.
-        known: datasets of other runs, which this one shares, by their configurations.
+        known: datasets of other runs, by their configurations, which this run shares.
 
     Raises:
-        ValueError: a setting or the data is refused.
+        ValueError: a part rejects a setting or the data.
     """
 
     def __init__(self, config: Mapping, known: dict | None = None):
@@ -53,11 +53,11 @@ class Training:
 
     @property
     def memory(self) -> int:
-        """The bytes that the run takes at least: its state, as much twice again to change and to save it, its data."""
+        """The bytes that the run takes at least: three times its state, to update and to save it, and its data."""
         return 3 * bytes_of(self.prepared.template) + bytes_of(tuple(self.parts.dataset))
 
     def refuse_directory(self, path: str | Path) -> None:
-        """Raises Occupied where the directory cannot be this run's; writes nothing."""
+        """Raises Occupied if this run cannot use the directory; writes nothing."""
         Directory(path).claim(self.config)
 
     def run(
@@ -66,22 +66,23 @@ class Training:
         progress: Callable[..., Writer] = Progress,
         stop: Callable[[], bool] | None = None,
     ) -> float | None:
-        """Trains in a run directory, from its newest checkpoint where it holds one.
+        """Trains in a run directory, from its newest checkpoint if there is one.
 
         Args:
-            directory: made if it is not there.
-            progress: makes the writer for who watches, of the steps, the first step and the steps of an epoch.
-            stop: tells whether to save and stop.
+            directory: created if it does not exist.
+            progress: creates the writer that shows the progress, from the number of steps, the first step and the
+                steps of an epoch.
+            stop: returns whether to save and stop.
 
         Returns:
             The best value of the metric that `loop.best` names, or None.
 
         Raises:
             Busy: another process, or thread, trains in the directory.
-            Occupied: the directory is not this run's.
-            Unreadable: it holds checkpoints, or tells of one, and none is whole.
-            NotFinite: a loss or the state is not finite; the run can go on from its newest checkpoint.
-            Stopped: by `stop`; the run can go on from there.
+            Occupied: the directory belongs to another configuration.
+            Unreadable: the directory holds checkpoints, or its run info mentions one, and none is complete.
+            NotFinite: a loss or the state is not finite; the run can be resumed from its newest checkpoint.
+            Stopped: `stop` returned true; the run can be resumed from that step.
         """
         own = Directory(directory)
         own.claim(self.config)
@@ -96,7 +97,7 @@ class Training:
                 log.info("already finished at step %d: %s", start, own.path)
                 return before.best["value"]
             changes = own.refuse_other_data(origin, self.config) if before else []
-            news = [f"from step {start}: {change}" for change in changes]
+            dated = [f"from step {start}: {change}" for change in changes]
             own.begin(
                 self.config,
                 **origin,
@@ -104,14 +105,14 @@ class Training:
                 init_from=self.warm_start and self.warm_start.description,
                 weights=getattr(self.parts.scenario, "weights", "raw"),
                 saved=start or None,
-                changes=(before.changes if before else []) + news,
+                changes=(before.changes if before else []) + dated,
                 **NOT_ENDED,
             )
             with _logging_to(own.path / "runner.log"), own.recording_the_end():
                 for change in changes:
                     log.warning("%s", change)
                 self._announce(own.path, start)
-                if stop is not None and stop():  # before it compiles, which may take minutes
+                if stop is not None and stop():  # before compilation, which may take minutes
                     raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
 
@@ -151,14 +152,14 @@ class Training:
                 writer.close()
         best = _best(directory.records, loop)
         directory.update_info(step=last, best=best, stopped_early=last < loop.steps)
-        log.info("finished at step %d%s: %s", last, _told(best), directory.path)
+        log.info("finished at step %d%s: %s", last, _best_text(best), directory.path)
         return best["value"]
 
     def _announce(self, path: Path, start: int) -> None:
         device = jax.devices()[0]
         log.info(
             "%s on %s (%s), seed %d, in %s",
-            f"going on from step {start}" if start else "training",
+            f"resuming from step {start}" if start else "training",
             device.platform,
             device.device_kind,
             self.config["seed"],
@@ -168,7 +169,7 @@ class Training:
 
 
 def _start(info: RunInfo | None, checkpoints: Checkpoints) -> int:
-    """Gives the newest whole step, or 0; a newer one that was told as saved, and is gone, is told."""
+    """Returns the newest complete step, or 0; logs a warning if a newer step of the run info is missing."""
     start, saved = checkpoints.newest() or 0, (info and info.saved) or 0
     if start < saved and not (gone := checkpoints.directory / str(saved)).exists():
         if not start:
@@ -181,15 +182,15 @@ def _best(records: list[dict], loop: Any) -> dict:
     if loop.best is None:
         return NO_BEST
     metric = f"validation/{loop.best}"
-    made = [
+    own = [
         row for row in records if row["step"]
-    ]  # at step 0 a warm start was evaluated: another run's values
-    values = [(row["step"], row[metric]) for row in made if isinstance(row.get(metric), float)]
+    ]  # step 0 is the evaluation of a warm start, of another run's values
+    values = [(row["step"], row[metric]) for row in own if isinstance(row.get(metric), float)]
     step, value = best_of(values, loop.mode) or (None, None)
     return {"metric": metric, "value": value, "step": step}
 
 
-def _told(best: Mapping) -> str:
+def _best_text(best: Mapping) -> str:
     return (
         "" if best["value"] is None else f", best {best['metric']} {best['value']:.4g} at step {best['step']}"
     )
@@ -199,9 +200,9 @@ def _told(best: Mapping) -> str:
 def _logging_to(path: Path):
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    here = threading.current_thread()
-    if here is not threading.main_thread():  # one of several runs, each in a thread
-        handler.addFilter(lambda record: record.thread == here.ident)
+    current = threading.current_thread()
+    if current is not threading.main_thread():  # one of several runs, each in a thread
+        handler.addFilter(lambda record: record.thread == current.ident)
     loggers = [logging.getLogger(), log] if not log.propagate else [logging.getLogger()]
     for logger in loggers:
         logger.addHandler(handler)

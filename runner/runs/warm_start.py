@@ -1,4 +1,4 @@
-"""Initial values from another run's checkpoint."""
+"""Initial values from the checkpoint of another run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,17 +10,18 @@ from runner.runs.saved_run import open_run
 
 
 class WarmStart:
-    """The values of another run's state, ready to take the place of initial ones of the same names.
+    """The values of the state of another run, which replace initial values of the same names.
 
-    All are taken but those of optimizers, which begin anew; or, of the names that are given, all.
+    By default all values are taken except those of optimizers, which start anew. With names, all values below these
+    names are taken.
 
     Args:
-        run: directory of the other run.
-        step: of its checkpoint; the newest by default.
-        names: of parts of the state, such as "net" or "net.params.linear"; None is all.
+        run: the directory of the other run.
+        step: the step of its checkpoint; by default the newest.
+        names: names of parts of the state, such as "net" or "net.params.linear"; None takes all.
 
     Raises:
-        ValueError: there is no such run or checkpoint.
+        ValueError: the run or the checkpoint does not exist.
     """
 
     def __init__(self, run: str, step: int | None = None, names: list[str] | None = None):
@@ -35,26 +36,27 @@ class WarmStart:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the run information says about it."""
+        """The entry of the warm start in the run info."""
         return {"run": self.run, "step": self.step, "names": self.names}
 
     def refuse_misfit(self, template: Any) -> None:
-        """Compares the other run's names and shapes with those of a state.
+        """Checks that the names and shapes of the other run match those of a state.
 
         Raises:
-            ValueError: lists what is missing there, unknown here, and of another shape or dtype.
+            ValueError: values are missing in the other run, unknown in this one, or differ in shape or dtype; all are
+                listed.
         """
-        wanted, found = self._taken(named_leaves(template)), self._taken(self.values)
+        expected, available = self._taken(named_leaves(template)), self._taken(self.values)
         refuse_unknown_names("init_names", self.names or (), template)
         shape = lambda leaf: f"{leaf.dtype}{list(leaf.shape)}"
-        both = [name for name in wanted if name in found]
+        both = [name for name in expected if name in available]
         faults = {
-            "missing there": [name for name in wanted if name not in found],
-            "unknown here": [name for name in found if name not in wanted],
+            "missing there": [name for name in expected if name not in available],
+            "unknown here": [name for name in available if name not in expected],
             "misshapen": [
-                f"{name} ({shape(found[name])} there, {shape(wanted[name])} here)"
+                f"{name} ({shape(available[name])} there, {shape(expected[name])} here)"
                 for name in both
-                if shape(wanted[name]) != shape(found[name])
+                if shape(expected[name]) != shape(available[name])
             ],
         }
         lists = [f"{fault}: {listed(names)}" for fault, names in faults.items() if names]
@@ -64,10 +66,10 @@ class WarmStart:
             )
 
     def __call__(self, state: Any) -> Any:
-        """Puts the values in place of a first state's own."""
-        wanted = named_leaves(state)
+        """Returns an initial state with the values of the other run."""
+        initial = named_leaves(state)
         taken = self._taken(self.values)
-        leaves = [copy(taken[name]) if name in taken else leaf for name, leaf in wanted.items()]
+        leaves = [copy(taken[name]) if name in taken else leaf for name, leaf in initial.items()]
         return jax.tree.unflatten(jax.tree.structure(state), leaves)
 
     def _taken(self, leaves: Mapping[str, Any]) -> dict[str, Any]:

@@ -190,7 +190,7 @@ def test_the_verb_prints_the_table_and_writes_it_beside_the_runs(sweep, capsys):
         (["nowhere"], "holds no run"),
         (
             ["sweep", "by=acuracy"],
-            "by: 'acuracy' is no metric of these runs; known: loss, validation/accuracy",
+            "by: 'acuracy' is not a metric of these runs; known: loss, validation/accuracy",
         ),
         (["sweep", "mode=best"], "mode: 'best' is neither min nor max"),
     ],

@@ -60,6 +60,6 @@ def test_as_many_as_there_are_threads_run_at_once(tmp_path):
 
 def test_where_a_stop_is_requested_no_member_begins():
     begun = []
-    with pytest.raises(Stopped, match="3 of 3 runs were not begun"):
+    with pytest.raises(Stopped, match="3 of 3 runs were not started"):
         run_members([*"abc"], begun.append, stop=lambda: True)
     assert begun == []
