@@ -1,4 +1,4 @@
-"""The command line: argv -> configuration -> objects -> a run; and the verbs."""
+"""The command line: from arguments to a configuration, its objects and a run; and the verbs."""
 
 import atexit
 import logging
@@ -16,18 +16,18 @@ from runner.process.compile_cache import keep_compiled_programs
 
 
 def command() -> None:
-    """The console's `runner`: leaves without taking the interpreter apart, which takes a quarter of a second."""
+    """Runs the console script `runner`, and exits without finalizing the interpreter, which takes 0.25 seconds."""
     code: Any = 0
     try:
         main()
     except SystemExit as exit:
         code = exit.code
-    if threading.active_count() > 1:  # of another launcher, say, that only Python's own way out ends
+    if threading.active_count() > 1:  # for example of another launcher; only the normal exit joins them
         sys.exit(code)
     signals.leave_at_once()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(BrokenPipeError):  # nobody reads on
+        with suppress(BrokenPipeError):  # the reader has closed the pipe
             stream.flush()
     os._exit(code or 0)
 
@@ -35,12 +35,12 @@ def command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command `runner`.
 
-    It exits with 0, or after an `error:` line with 2 (a wrong command or wrong data), 3 (another process trains
-    there), 4 (storage), 5 (not finite), 6 (no whole or fitting checkpoint), 130 or 143 (stopped by a signal), or
-    1 (anything else).
+    It exits with 0, or after a line `error: ...` with 2 (a wrong command or wrong data), 3 (another process trains
+    in the run directory), 4 (storage), 5 (not finite), 6 (no complete or fitting checkpoint), 130 or 143 (stopped
+    by a signal), or 1 (anything else).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    sys.argv = ["runner", *arguments]  # where Hydra reads them
+    sys.argv = ["runner", *arguments]  # Hydra reads them there
     with signals.listening():
         _log_to_the_terminal()
         keep_compiled_programs()
@@ -68,47 +68,47 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _train(arguments: list[str]) -> None:
-    """Hands a checked command to Hydra, which makes the run directory and calls back once a job."""
+    """Passes a command to Hydra, which creates the run directory and calls back for each job."""
     from hydra._internal.utils import get_args_parser
 
     from runner.commands import launch
 
     parser = get_args_parser()
     parser.error = _refuse
-    asked = parser.parse_args(arguments)
-    if asked.help:
-        return launch.show_help(asked, parser)
-    if any((asked.hydra_help, asked.cfg, asked.info, asked.shell_completion)):
+    parsed = parser.parse_args(arguments)
+    if parsed.help:
+        return launch.show_help(parsed, parser)
+    if any((parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)):
         return _hydra()
-    folders = [asked.config_dir] if asked.config_dir else []
-    if asked.multirun:
-        return _sweep(asked.overrides, folders)
-    return launch.run(asked.overrides, folders, _begin)
+    folders = [parsed.config_dir] if parsed.config_dir else []
+    if parsed.multirun:
+        return _sweep(parsed.overrides, folders)
+    return launch.run(parsed.overrides, folders, _prepare)
 
 
 def _refuse(message: str) -> NoReturn:
-    raise ValueError(f"{message}; runner --help shows what can be said")
+    raise ValueError(f"{message}; runner --help shows the options")
 
 
 def _hydra() -> None:
-    """Has Hydra itself answer --cfg and the like."""
+    """Lets Hydra itself handle --cfg and similar options."""
     import hydra
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors reach `main`, which tells them in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors reach `main`, which prints them as one line
     hydra.main(version_base="1.3", config_path="conf", config_name="config")(lambda _: None)()
 
 
-def _begin(config: dict, place: Path) -> Callable[[], float | None]:
-    """Builds a run, and gives what trains it."""
+def _prepare(config: dict, directory: Path) -> Callable[[], float | None]:
+    """Builds a run, and returns the function that trains it."""
     from runner.runs.seeds import prepared
 
     training = prepared(config)
-    training.refuse_directory(place)
-    return lambda: training.run(place, stop=signals.asked)
+    training.refuse_directory(directory)
+    return lambda: training.run(directory, stop=signals.asked)
 
 
 def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
-    """Runs the jobs of a sweep, and tells what came of them."""
+    """Runs the jobs of a sweep, and compares their results."""
     from runner.commands import launch
     from runner.commands.listings import console
     from runner.runs.comparison import compare
@@ -116,21 +116,21 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     from runner.runs.seeds import prepared
     from runner.runs.training import Training
 
-    places: list[Path] = []
+    directories: list[Path] = []
     known: dict = {}
 
-    def task(config: dict, place: Path, threads: bool) -> Any:
-        places.append(place)
+    def task(config: dict, directory: Path, takes_prepared: bool) -> Any:
+        directories.append(directory)
         training = prepared(config, known)
-        if threads and isinstance(training, Training):
-            return Prepared(training, place)
-        return training.run(place, stop=signals.asked)
+        if takes_prepared and isinstance(training, Training):
+            return Prepared(training, directory)
+        return training.run(directory, stop=signals.asked)
 
     try:
         launch.sweep(overrides, folders, task)
     finally:
-        if len(places) > 1 and any((place / "config.yaml").is_file() for place in places):
-            compared = compare(os.path.commonpath(places))
+        if len(directories) > 1 and any((path / "config.yaml").is_file() for path in directories):
+            compared = compare(os.path.commonpath(directories))
             console.print(compared)
             compared.write()
 
@@ -141,18 +141,20 @@ def _log_to_the_terminal() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     main = threading.main_thread().ident
-    # Of runs side by side, each in a thread, only trouble is told here; the rest is in their own logs.
+    # Runs in other threads show only warnings and errors here; all messages are in their own logs.
     handler.addFilter(lambda record: record.thread == main or record.levelno > logging.INFO)
-    log.handlers, log.propagate = [handler], False  # Hydra's own handlers would tell it twice
+    log.handlers, log.propagate = [handler], False  # the handlers of Hydra would print each message twice
     if not logging.getLogger().handlers:
-        # Tracebacks are for logs alone; without any, Python would print them.
+        # Tracebacks belong in log files only; without a handler, Python would print them.
         logging.getLogger().addHandler(logging.NullHandler())
-    logging.raiseExceptions = False  # a line that nobody reads is no reason for a traceback
+    logging.raiseExceptions = False  # a closed output must not print a traceback
     for loud in ("absl", "jax", "orbax"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 
 
 def _line(error: BaseException) -> str:
     if isinstance(error, Stopped):
-        return f"{describe(error)}; the same command on the same run directory, or `runner resume`, goes on"
+        return (
+            f"{describe(error)}; the same command on the same run directory, or `runner resume`, resumes it"
+        )
     return describe(error) + ("" if is_deliberate(error) else " (traceback=true shows the whole traceback)")

@@ -1,4 +1,4 @@
-"""The launcher that runs the jobs of a sweep in one process, on the same compiled programs."""
+"""The launcher that runs the jobs of a sweep in one process, with the same compiled programs."""
 
 import os
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ ConfigStore.instance().store(
 
 
 class InProcessLauncher(Launcher):
-    """Runs prepared runs in threads, and any other task for one job after another.
+    """Trains prepared runs in threads, and runs all other tasks one after another.
 
-    Hydra's `run_job` belongs to the whole process: its configuration, the working directory, logging. So it is
-    called on the main thread, where a task of runner only builds a run and returns it as `Prepared`.
+    Hydra's `run_job` changes the state of the whole process: the configuration, the working directory, logging. So
+    it is called on the main thread, where a task of runner only builds a run and returns it as `Prepared`.
 
     Args:
-        threads: runs that train at once, or None for one on each core; fewer, where memory does not hold them.
+        threads: the number of runs that train at once, or None for one per core; fewer if memory is short.
     """
 
     def __init__(self, threads: int | None = None):
@@ -42,11 +42,11 @@ class InProcessLauncher(Launcher):
         self._threads = threads
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        """Keeps what Hydra gives each launcher."""
+        """Keeps the arguments that Hydra passes to each launcher."""
         self._context, self._task, self._config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Runs the jobs; one that fails is told at once, and harms no other.
+        """Runs the jobs; the failure of one is reported at once and does not affect the others.
 
         Raises:
             ValueError: two jobs share a run directory.
@@ -65,7 +65,7 @@ class InProcessLauncher(Launcher):
         names = _names(initial_job_idx, job_overrides)
         returns = [JobReturn() for _ in jobs]
         outcomes = run_members(
-            names, lambda place: self._prepared(jobs, place, returns), stop_requested, self._threads
+            names, lambda index: self._prepared(jobs, index, returns), stop_requested, self._threads
         )
         for returned, outcome in zip(returns, outcomes, strict=True):
             if outcome is not None:
@@ -79,14 +79,14 @@ class InProcessLauncher(Launcher):
             config.hydra.job.id = config.hydra.job.num = number
         return config
 
-    def _prepared(self, jobs: Sequence[Any], place: int, returns: list[JobReturn]) -> Any:
-        """Runs a job's task, and gives the run where it only prepared one."""
+    def _prepared(self, jobs: Sequence[Any], index: int, returns: list[JobReturn]) -> Any:
+        """Runs the task of a job, and returns the run if the task only prepared one."""
         from runner.runs.parallel import Prepared
 
-        returned = returns[place] = run_job(
+        returned = returns[index] = run_job(
             hydra_context=self._context,
             task_function=self._task,
-            config=jobs[place],
+            config=jobs[index],
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
@@ -97,26 +97,26 @@ class InProcessLauncher(Launcher):
 
 
 def _names(first: int, job_overrides: Sequence[Sequence[str]]) -> list[str]:
-    """Names jobs by their numbers and by the settings that not all of them have."""
+    """Returns the names of jobs: their numbers, and the settings that not all of them share."""
     common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
     own = [filter_overrides([text for text in job if text not in common]) for job in job_overrides]
     return [" ".join([f"#{number}", *texts]) for number, texts in enumerate(own, first)]
 
 
 def _directory(job: Any) -> str:
-    before = HydraConfig.instance().cfg
+    previous = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(job)
     try:
         return os.path.join(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))
     finally:
-        HydraConfig.instance().cfg = before
+        HydraConfig.instance().cfg = previous
 
 
-def _refuse_shared(places: Sequence[tuple[int, str]]) -> None:
+def _refuse_shared(directories: Sequence[tuple[int, str]]) -> None:
     first: dict[str, int] = {}
-    for number, place in places:
-        if first.setdefault(place, number) != number:
+    for number, directory in directories:
+        if first.setdefault(directory, number) != number:
             raise ValueError(
-                f"hydra.sweep.subdir: jobs {first[place]} and {number} share the run directory {place};"
-                " let it hold ${hydra.job.num}"
+                f"hydra.sweep.subdir: jobs {first[directory]} and {number} share the run directory {directory};"
+                " it must contain ${hydra.job.num}"
             )

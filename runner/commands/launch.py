@@ -1,6 +1,6 @@
-"""Has Hydra make the directories of checked commands and call them back, as `hydra.main` does for its tasks.
+"""Runs checked commands with Hydra, which creates their directories, as `hydra.main` does for its tasks.
 
-`hydra.main` itself composes a run three times over, and each job of a sweep as often again.
+`hydra.main` itself composes a run three times, and again three times for each job of a sweep.
 """
 
 import json
@@ -31,12 +31,13 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dic
 
     Args:
         overrides: as on the command line.
-        folders: as of `compose`.
-        prepare: gets the configuration and the run directory, before it is made, and gives what is called.
+        folders: as in `compose`.
+        prepare: takes the configuration and the path of the run directory, before it is created, and returns the
+            function that is called there.
 
     Raises:
-        ConfigError: anything is wrong.
-        Exception: what `prepare` or the call raises.
+        ConfigError: a setting or a choice of a part is wrong.
+        Exception: `prepare` or the function it returned failed.
     """
     with opened(folders) as hydra:
         config, whole = checked(overrides, hydra.config_loader, {})
@@ -57,17 +58,17 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dic
 
 
 def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict, Path, bool], Any]) -> None:
-    """Composes and checks all jobs of a sweep, then hands them to Hydra's sweeper and launcher.
+    """Composes and checks all jobs of a sweep, then passes them to the sweeper and the launcher of Hydra.
 
     Args:
         overrides: as on the command line.
-        folders: as of `compose`.
-        task: runs a job: gets its configuration, its directory, and whether the launcher takes a run that is
+        folders: as in `compose`.
+        task: runs a job; takes its configuration, its directory, and whether the launcher accepts a run that is
             only prepared.
 
     Raises:
-        ConfigError: anything is wrong with one of the jobs, which is named; nothing is written then.
-        Exception: what the first job to fail has raised.
+        ConfigError: one of the jobs, which the message names, is wrong; nothing is written.
+        Exception: the error of the first job that failed.
     """
     with opened(folders) as hydra:
         configs = _checked(overrides, hydra.config_loader)
@@ -77,10 +78,10 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
         def job(_: Any) -> Any:
             own = HydraConfig.get()
             known = configs.get(tuple(own.overrides.task))
-            # A job that is not known is the sweeper's own idea.
+            # A job that is not known was added by the sweeper.
             config = known or checked(list(own.overrides.task), hydra.config_loader, {})[0]
-            threads = target_of(own.launcher) == "hydra_plugins.runner.inprocess.InProcessLauncher"
-            return task(config, Path(own.runtime.output_dir), threads)
+            takes_prepared = target_of(own.launcher) == "hydra_plugins.runner.inprocess.InProcessLauncher"
+            return task(config, Path(own.runtime.output_dir), takes_prepared)
 
         callbacks = Callbacks(master)
         callbacks.on_multirun_start(config=master, config_name="config")
@@ -93,12 +94,12 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
 
 
 def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[str, ...], dict]:
-    """Gives each job the configuration that it had when the sweep in this folder first knew it, and writes it down.
+    """Returns for each job the configuration of its first start in this folder, and saves new ones.
 
-    So what is edited between two starts of a sweep does not make of it two.
+    So an edit between two starts of a sweep does not mix two configurations in it.
 
     Raises:
-        ConfigError: the file of configurations is damaged, or names other code than the command does.
+        ConfigError: the saved configurations are damaged, or name other code than the command.
     """
     path = folder / "jobs.json"
     try:
@@ -108,11 +109,13 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise ConfigError(f"{path}: {error}; repair it, or take another hydra.sweep.dir") from error
     for job, config in configs.items():
-        changes = [told for _, told in differences(frozen[job], config)]
-        if any(TARGET in told for told in changes):
+        changes = [change for _, change in differences(frozen[job], config)]
+        if any(TARGET in change for change in changes):
             raise ConfigError(f"{path}: {changes[0]}; take another hydra.sweep.dir")
         if changes:
-            log.warning("%s keeps the settings it was begun with (%s)", " ".join(job), "; ".join(changes[:3]))
+            log.warning(
+                "%s keeps the settings it was started with (%s)", " ".join(job), "; ".join(changes[:3])
+            )
     folder.mkdir(parents=True, exist_ok=True)
     texts = known | {" ".join(job): config for job, config in frozen.items()}
     replace(path, json.dumps(texts, indent=1).encode())
@@ -120,7 +123,7 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
 
 
 def show_help(arguments: Any, parser: Any) -> None:
-    """Prints the help of Hydra's template, with the parts and the settings of those chosen."""
+    """Prints the help of Hydra's template, with the parts and the settings of the chosen parts."""
     with opened([arguments.config_dir] if arguments.config_dir else []) as hydra:
         hydra.app_help("config", parser, arguments)
 

@@ -1,4 +1,4 @@
-"""What the command line tells of runs and parts."""
+"""The commands that list and describe runs and parts."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ console = Console(soft_wrap=True)
 
 
 def status(run: str) -> None:
-    """Tells how far a run is, why it ended and what goes on with it: RUN."""
+    """Shows the progress of a run, why it ended and how to resume it: RUN."""
     from runner.storage import lock
     from runner.storage.run_directory import Directory
 
@@ -42,7 +42,7 @@ def parts(group: str | None = None) -> None:
 
     known = command_line.parts()
     if group is not None and group not in known:
-        raise ValueError(f"{group} is no group of parts; known: {', '.join(known)}")
+        raise ValueError(f"{group} is not a group of parts; known: {', '.join(known)}")
     for name, options in known.items():
         if group in (None, name):
             rows = [(choice, part["about"], _settings(part["settings"])) for choice, part in options.items()]
@@ -80,7 +80,7 @@ def ls(folder: str = ".") -> None:
 
 
 def show(run: str) -> None:
-    """Tells what a run was and what came of it: RUN."""
+    """Shows the run info, the last metrics and the configuration of a run: RUN."""
     from runner.compose.tree import leaves
     from runner.storage.run_directory import Directory
 
@@ -94,7 +94,7 @@ def show(run: str) -> None:
 
 
 def diff(run: str, other: str) -> None:
-    """Tells in what two runs differ: RUN RUN."""
+    """Shows the differences between two runs: RUN RUN."""
     from runner.compose.tree import leaves
     from runner.storage.run_directory import Directory
 
@@ -118,7 +118,7 @@ def diff(run: str, other: str) -> None:
 
 
 def compare(folder: str, by: str | None = None, mode: str | None = None) -> None:
-    """Sets the runs below a folder side by side, best first: FOLDER [by=METRIC] [mode=min|max]."""
+    """Compares the runs below a folder, best first: FOLDER [by=METRIC] [mode=min|max]."""
     from runner.runs import comparison
 
     compared = comparison.compare(folder, by, mode)
@@ -128,7 +128,7 @@ def compare(folder: str, by: str | None = None, mode: str | None = None) -> None
 
 
 def show_table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
-    """Prints a table; cells are plain texts."""
+    """Prints a table of plain texts."""
     console.print(table(title, heads, rows))
 
 

@@ -1,4 +1,4 @@
-"""What can be done with runs that exist, from the command line."""
+"""The commands for saved runs."""
 
 import csv
 import inspect
@@ -14,11 +14,11 @@ from runner.commands.listings import compare, console, diff, ls, parts, show, sh
 from runner.process import signals
 from runner.process.terminal import near
 
-SHOWN = 5  # texts that a language model writes to the terminal; all are in the file
+SHOWN = 5  # generated texts that are printed; the file contains all of them
 
 
 def resume(run: str, *settings: str) -> None:
-    """Goes on with a run where it stopped: RUN [steps=...] [loop.log_every=...] [trust_code=true]."""
+    """Resumes a run where it stopped: RUN [steps=...] [loop.log_every=...] [trust_code=true]."""
     from runner.compose.command_line import change
     from runner.runs.seeds import prepared
     from runner.storage.run_directory import FREE, Directory
@@ -30,7 +30,7 @@ def resume(run: str, *settings: str) -> None:
 
 
 def replay(run: str, trust_code: bool = False) -> None:
-    """Makes again the step at which a run was no longer finite, and tells what went wrong first: RUN."""
+    """Repeats the step at which a run was no longer finite, and shows which operation failed first: RUN."""
     from runner.runs.replay import replay as replayed
     from runner.storage.run_directory import Directory
 
@@ -40,7 +40,7 @@ def replay(run: str, trust_code: bool = False) -> None:
 
 
 def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
-    """Judges a run's state again: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
+    """Evaluates a state of a run: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
     from runner.runs.saved_run import open_run
 
     opened = open_run(run, trust_code)
@@ -49,8 +49,8 @@ def evaluate(run: str, split: str = "validation", step: int | None = None, trust
     path = opened.path / "evaluations" / f"{step}.json"
     path.parent.mkdir(exist_ok=True)
     known = json.loads(path.read_text()) if path.is_file() else {"step": step}
-    judged = {"weights": opened.info.weights, split: metrics}
-    path.write_text(json.dumps(known | judged, indent=2) + "\n")
+    evaluated = {"weights": opened.info.weights, split: metrics}
+    path.write_text(json.dumps(known | evaluated, indent=2) + "\n")
     for name, draw in figures.items():
         draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
     show_table(
@@ -69,7 +69,7 @@ def sample(
     trust_code: bool = False,
     **settings: Any,
 ) -> None:
-    """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [trust_code=true] [temperature=1 and the like]."""
+    """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [trust_code=true] [temperature=1, for example]."""
     import numpy as np
 
     from runner.runs.saved_run import open_run
@@ -89,14 +89,14 @@ def sample(
         console.print("\n\n".join(texts[:SHOWN]), markup=False, highlight=False)
     for draw in figures.samples(x).values():
         draw().savefig(path.with_suffix(".png"))
-    judged = opened.info.weights
+    weights = opened.info.weights
     console.print(
-        f"{n} samples of shape {list(x.shape[1:])} by the {judged} weights of step {step}, written to {path}"
+        f"{n} samples of shape {list(x.shape[1:])} by the {weights} weights of step {step}, written to {path}"
     )
 
 
 def predict(run: str, rows: str, step: int | None = None, trust_code: bool = False) -> None:
-    """Writes a run's predictions beside the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
+    """Writes predictions next to the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
     import numpy as np
 
     from runner.datasets import read_inputs, read_rows
@@ -122,22 +122,23 @@ def predict(run: str, rows: str, step: int | None = None, trust_code: bool = Fal
 
 
 def _columns(spec: Any, outputs: Any) -> dict[str, list]:
-    """Names the predictions: a class and its probability, or the numbers of the target."""
+    """Returns the predictions by column: a class and its probability, or the numbers of the target."""
     import numpy as np
 
     name = f"predicted_{spec.target or 'y'}"
     if spec.classes is None:
         numbers = outputs.reshape(len(outputs), -1)
-        names = [name] if numbers.shape[1] == 1 else [f"{name}_{place}" for place in range(numbers.shape[1])]
-        return {name: numbers[:, place].tolist() for place, name in enumerate(names)}
-    shares = np.exp(outputs - outputs.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
+        names = [name] if numbers.shape[1] == 1 else [f"{name}_{index}" for index in range(numbers.shape[1])]
+        return {name: numbers[:, index].tolist() for index, name in enumerate(names)}
+    probabilities = np.exp(outputs - outputs.max(-1, keepdims=True))
+    probabilities /= probabilities.sum(-1, keepdims=True)
     labels = spec.labels or [str(number) for number in range(spec.classes)]
-    return {name: [labels[place] for place in outputs.argmax(-1)], "probability": shares.max(-1).tolist()}
+    classes = [labels[index] for index in outputs.argmax(-1)]
+    return {name: classes, "probability": probabilities.max(-1).tolist()}
 
 
 def figures(run: str, step: int | None = None, trust_code: bool = False) -> None:
-    """Draws a run's curves and what its evaluation shows of a state: RUN [step=...] [trust_code=true]."""
+    """Draws the curves of a run and the figures of its evaluation at a step: RUN [step=...] [trust_code=true]."""
     from runner.runs.saved_run import open_run
     from runner.storage.run_directory import Directory
     from runner.writers import Pictures
@@ -146,13 +147,13 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
     directory = Directory(run)
     directory.refuse_no_run()
     if directory.config.get("seeds") is not None:  # its members have the checkpoints
-        at, drawn = directory.info.step or 0, {"spread": lambda: drawing.spread(directory.records)}
+        at, drawings = directory.info.step or 0, {"spread": lambda: drawing.spread(directory.records)}
     else:
         opened = open_run(run, trust_code)
         at = opened.step(step)
-        drawn = {**opened.evaluate(step=at)[1], "curves": lambda: drawing.curves(opened.records)}
+        drawings = {**opened.evaluate(step=at)[1], "curves": lambda: drawing.curves(opened.records)}
     with closing(Pictures(directory.path)) as pictures:
-        pictures.write(at, {}, drawn)
+        pictures.write(at, {}, drawings)
     console.print(f"figures of step {at}, written to {directory.path / 'figures'}")
 
 
@@ -163,10 +164,10 @@ VERBS = {
 
 
 def call(name: str, arguments: Sequence[str]) -> None:
-    """Calls a verb with its words and its key=value settings.
+    """Calls a verb with its positional words and its key=value settings.
 
     Raises:
-        ValueError: a word is missing or too many, a setting is unknown or of another type.
+        ValueError: there are too few or too many words, or a setting is unknown or of the wrong type.
     """
     verb = VERBS[name]
     signature = inspect.signature(verb)
@@ -209,6 +210,6 @@ def _is_open(signature: inspect.Signature) -> bool:
 
 
 def unknown_verb(word: str) -> ValueError:
-    """Tells the nearest verb to a word that is none."""
+    """Returns the error for an unknown verb, with the nearest known one."""
     hint = near(word, list(VERBS)) or f"; known: {', '.join(VERBS)}. Settings are key=value"
     return ValueError(f"unknown verb {word}{hint}")

@@ -144,7 +144,8 @@ def test_a_job_not_yet_run_keeps_the_settings_it_had_when_the_sweep_was_begun(tw
     with pytest.raises(SystemExit):
         main(command)
     assert (
-        "keeps the settings it was begun with (optimizer.learning_rate: 0.25 there" in capsys.readouterr().out
+        "keeps the settings it was started with (optimizer.learning_rate: 0.25 there"
+        in capsys.readouterr().out
     )
     assert open_run(tmp_path / "sweep" / "1").config["optimizer"]["learning_rate"] == 0.25
 
