@@ -84,14 +84,14 @@ def _draw(random: np.random.Generator, chances: np.ndarray, size: int) -> tuple[
 def _entropy(chances: np.ndarray, context: int) -> np.float32:
     """Computes the entropy in nats of one more letter, averaged over the contexts that occur long after `context`."""
     contexts, symbols = chances.shape
-    share = np.zeros(contexts)
-    share[context] = 1  # not uniform: a source may have contexts that the text cannot reach
+    frequencies = np.zeros(contexts)
+    frequencies[context] = 1  # not uniform: a source may have contexts that the text cannot reach
     for _ in range(10_000):
         # From context (a, b) the letter c leads to (b, c): sum over a.
-        after = (share[:, None] * chances).reshape(symbols, contexts // symbols, symbols).sum(0).ravel()
-        # The next share is the mean of both, so that a periodic source converges too.
-        change, share = np.abs(after - share).sum(), (after + share) / 2
+        after = (frequencies[:, None] * chances).reshape(symbols, contexts // symbols, symbols).sum(0).ravel()
+        # The next frequencies are the mean of both, so that a periodic source converges too.
+        change, frequencies = np.abs(after - frequencies).sum(), (after + frequencies) / 2
         if change < 1e-12:
             break
     surprise = -(chances * np.log(np.maximum(chances, 1e-300))).sum(1)
-    return np.float32(share @ surprise)
+    return np.float32(frequencies @ surprise)

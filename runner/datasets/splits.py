@@ -11,7 +11,7 @@ from runner.datasets.sources import Arrays
 HELD_OUT_BATCH = 256  # rows; it changes the speed of an evaluation, not its result
 
 
-def cut(size: int, split_seed: int, **shares: float) -> list[np.ndarray]:
+def cut(size: int, split_seed: int, **fractions: float) -> list[np.ndarray]:
     """Draws disjoint sets of row numbers, each in ascending order: one for each named fraction, and the remaining rows.
 
     Each set has at least one row, and does not depend on the fractions named after it.
@@ -21,13 +21,13 @@ def cut(size: int, split_seed: int, **shares: float) -> list[np.ndarray]:
     """
     if split_seed < 0:
         raise ValueError(f"split_seed: {split_seed} is less than 0")
-    for name, share in shares.items():
-        if not 0 < share < 1:
-            raise ValueError(f"{name}: {share} is not a fraction of the rows, above 0 and below 1")
-    counts = [max(1, round(share * size)) for share in shares.values()]
+    for name, fraction in fractions.items():
+        if not 0 < fraction < 1:
+            raise ValueError(f"{name}: {fraction} is not a fraction of the rows, above 0 and below 1")
+    counts = [max(1, round(fraction * size)) for fraction in fractions.values()]
     if sum(counts) >= size:
-        requested = " and ".join(f"{name} {share}" for name, share in shares.items())
-        raise ValueError(f"{next(iter(shares))}: {requested} of {size} rows leave none to train on")
+        requested = " and ".join(f"{name} {fraction}" for name, fraction in fractions.items())
+        raise ValueError(f"{next(iter(fractions))}: {requested} of {size} rows leave none to train on")
     order = np.random.default_rng(split_seed).permutation(size)
     return [np.sort(rows) for rows in np.split(order, np.cumsum(counts))]
 

@@ -26,9 +26,9 @@ def text(
         ValueError: the file is missing or not UTF-8, a fraction is out of its range, the fractions leave nothing to
             train on, or a part is shorter than a window.
     """
-    for name, share in (("validation", validation), ("test", test)):
-        if not 0 < share < 1:
-            raise ValueError(f"{name}: {share} is not a fraction of the text, above 0 and below 1")
+    for name, fraction in (("validation", validation), ("test", test)):
+        if not 0 < fraction < 1:
+            raise ValueError(f"{name}: {fraction} is not a fraction of the text, above 0 and below 1")
     if validation + test >= 1:
         raise ValueError(f"validation: {validation} and test {test} leave nothing of the text to train on")
     try:
@@ -36,6 +36,6 @@ def text(
     except UnicodeDecodeError as error:
         raise ValueError(f"path: {path} is not UTF-8 (byte {error.start})") from None
     vocabulary, tokens = np.unique(np.frombuffer(content.encode("utf-32-le"), np.uint32), return_inverse=True)
-    ends = [round(len(tokens) * share) for share in (1 - validation - test, 1 - test)]
+    ends = [round(len(tokens) * fraction) for fraction in (1 - validation - test, 1 - test)]
     parts = dict(zip(("train", "validation", "test"), np.split(tokens.astype(np.int32), ends), strict=True))
     return dataset_of(parts, length, batch_size, vocabulary=[chr(code) for code in vocabulary])

@@ -1,4 +1,4 @@
-"""Environments as pure functions of a state, so that they run in the compiled step."""
+"""Environments as pure functions of a state, which run inside the compiled step."""
 
 from runner.environments.cartpole import CartPole
 

@@ -1,4 +1,4 @@
-"""A pole to balance on a cart."""
+"""An environment in which a pole is balanced on a cart."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ class CartPoleState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class CartPole:
-    """Pushes a cart left or right so that the pole on it does not fall; the reward of each step is 1.
+    """A cart that is pushed left or right so that the pole on it does not fall; the reward of each step is 1.
 
     It satisfies `runner.core.Environment`.
 
@@ -31,12 +31,12 @@ class CartPole:
     2.4 m, 500 steps) of Gymnasium's CartPole-v1.
 
     Attributes:
-        gravity: in m/s^2.
-        cart_mass: in kg.
-        pole_mass: in kg.
+        gravity: gravitational acceleration, in m/s^2.
+        cart_mass: mass of the cart, in kg.
+        pole_mass: mass of the pole, in kg.
         pole_length: half of the pole's length, in m.
-        force: of a push, in N.
-        max_steps: steps after which an episode is truncated.
+        force: force of a push, in N.
+        max_steps: number of steps after which an episode is truncated.
     """
 
     gravity: float = 9.8
@@ -52,16 +52,16 @@ class CartPole:
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        """Position, velocity, angle, angular velocity."""
+        """The shape of an observation: position, velocity, angle, angular velocity."""
         return (4,)
 
     @property
     def actions(self) -> int:
-        """Left and right."""
+        """The number of actions: left and right."""
         return 2
 
     def reset(self, key: Key) -> CartPoleState:
-        """Begins an episode nearly at rest and nearly upright."""
+        """Returns the first state of an episode, nearly at rest and nearly upright."""
         position, velocity, angle, angular_velocity = jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)
         return CartPoleState(position, velocity, angle, angular_velocity, jnp.zeros((), jnp.int32))
 

@@ -1,6 +1,6 @@
 """Acting in environments: transitions to learn from, whole episodes for evaluation, and advantage estimates.
 
-Several copies of one environment run side by side: E is their number, and T the number of steps of each.
+Several copies of one environment run in parallel: E is their number, and T the number of steps of each.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from runner.core import Environment, Key, Mean, Metrics
 
-MOST_TRANSITIONS = 2**31 - 1  # that int32 can number
+MOST_TRANSITIONS = 2**31 - 1  # the most that int32 can index
 
 
 class Transitions(NamedTuple):
@@ -22,17 +22,17 @@ class Transitions(NamedTuple):
     log_probability: jax.Array  # of the action, under the policy that chose it
     reward: jax.Array
     after: jax.Array  # the observation that followed, before any reset
-    terminated: jax.Array  # the episode ended, and no further reward was possible
-    ended: jax.Array  # terminated, or truncated by a time limit
+    terminated: jax.Array  # whether the episode ended so that no further reward was possible
+    ended: jax.Array  # whether the episode was terminated, or truncated by a time limit
 
 
 class Rollout(NamedTuple):
     """The result of `collect`."""
 
     states: Any  # of the copies after the last step, each leaf [E, ...]
-    returns: jax.Array  # the sums of rewards of the episodes under way, [E]
+    returns: jax.Array  # the sums of rewards of the unfinished episodes, [E]
     seen: Transitions  # [T, E, ...]
-    finished: Mean  # the return of the episodes that ended
+    finished: Mean  # the mean return of the episodes that ended
 
 
 def check_sizes(environments: int, rollout: int, minibatches: int) -> None:
@@ -48,7 +48,7 @@ def check_sizes(environments: int, rollout: int, minibatches: int) -> None:
 
 
 def reset(environment: Environment, key: Key, count: int) -> Any:
-    """Begins `count` episodes; returns the states of the copies, each leaf [E, ...]."""
+    """Returns the first states of `count` episodes, each leaf [E, ...]."""
     return jax.vmap(environment.reset)(jax.random.split(key, count))
 
 
@@ -60,15 +60,15 @@ def collect(
     states: Any,
     returns: jax.Array,
 ) -> Rollout:
-    """Makes `steps` steps in every copy; a copy whose episode has ended begins a new one.
+    """Takes `steps` steps in every copy; a copy whose episode has ended starts a new one.
 
     Args:
         environment: the environment.
         act: `act(key, observations [E, ...]) -> actions [E], log probabilities [E]`.
-        key: of the actions, the steps and the new episodes.
-        steps: T.
-        states: of the copies, each leaf [E, ...].
-        returns: the sums of rewards of the episodes under way, [E].
+        key: random key of the actions, the steps and the new episodes.
+        steps: the number of steps, T.
+        states: the states of the copies, each leaf [E, ...].
+        returns: the sums of rewards of the unfinished episodes, [E].
     """
 
     def step(carry, key):
@@ -91,13 +91,13 @@ def collect(
 
 
 def play(environment: Environment, act: Callable[[jax.Array], jax.Array], key: Key, count: int) -> jax.Array:
-    """Plays `count` whole episodes side by side; returns the sum of rewards of each, [E].
+    """Plays `count` whole episodes in parallel, and returns the sum of rewards of each, [E].
 
     Args:
         environment: the environment.
         act: `act(observations [E, ...]) -> actions [E]`.
-        key: of the first states and of the steps.
-        count: of episodes.
+        key: random key of the first states and of the steps.
+        count: the number of episodes.
     """
     reset_key, play_key = jax.random.split(key)
 
@@ -122,8 +122,8 @@ def advantages(
     Args:
         seen: the transitions of one rollout.
         predict: the value net: observations [N, ...] -> expected returns [N].
-        discount: of a reward one step later.
-        trace_decay: lambda: 0 trusts the values, 1 the rewards.
+        discount: factor of a reward one step later.
+        trace_decay: lambda; 0 relies on the values, 1 on the rewards.
 
     Source: Schulman et al. 2016, equation 16.
     """
@@ -138,7 +138,7 @@ def advantages(
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Joins the axes of steps and of copies: `[T, E, ...] -> [T * E, ...]`."""
+    """Merges the axes of steps and of copies: `[T, E, ...] -> [T * E, ...]`."""
     return x.reshape(-1, *x.shape[2:])
 
 
@@ -150,15 +150,15 @@ def learn_by_minibatches(
     epochs: int,
     minibatches: int,
 ) -> tuple[Any, Metrics]:
-    """Makes `epochs` passes over rows, each in a new random order.
+    """Trains for `epochs` passes over rows, each in a new random order.
 
     Args:
         learn: `learn(key, nets, *minibatch) -> nets, metrics`, one update on some of the rows, each leaf [B, ...].
-        nets: before the first update.
+        nets: the nets before the first update.
         rows: the arguments of `learn` for all rows, each leaf [N, ...].
-        keys: of the orders, and of the updates.
+        keys: the random keys of the orders and of the updates.
         epochs: the number of passes.
-        minibatches: updates in a pass, a divisor of N.
+        minibatches: the number of updates in a pass, a divisor of N.
 
     Returns:
         The nets after the last update, and the mean of the metrics over all updates.

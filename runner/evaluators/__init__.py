@@ -1,4 +1,4 @@
-"""How a state is judged: means over held-out data, sets of samples against it."""
+"""Evaluators of a state: means over held-out data, and comparisons of samples with it."""
 
 from runner.evaluators.means import Means
 from runner.evaluators.samples import Samples

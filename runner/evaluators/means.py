@@ -1,4 +1,4 @@
-"""Means of a scenario's metrics over the whole of a held-out source."""
+"""Means of a scenario's metrics over a whole held-out source."""
 
 import dataclasses
 import functools
@@ -15,25 +15,25 @@ from runner.core import Figures, Key, Mean, Metrics, Source, Spec
 from runner.loop.partition import join, split
 from runner.writers import figures
 
-POINTS = 1000  # about as many are drawn in the figure of a fit
-TEXTS = 6  # are written for the figure of a language model
+POINTS = 1000  # approximate number of points in the figure of a fit
+TEXTS = 6  # texts in the figure of a language model
 
 
 @dataclasses.dataclass(frozen=True)
 class Means:
-    """Averages the scenario's `evaluate` over every held-out example, each counted once."""
+    """Averages the scenario's `evaluate` over the held-out examples, each of which counts once."""
 
     def __call__(
         self, key: Key, scenario: Any, state: Any, source: Source
     ) -> tuple[dict[str, float], Figures]:
-        """Judges a state.
+        """Returns the metrics and the figures of a state.
 
-        A metric `confusion` [C, C] becomes a figure; any other that is no number is spread into `name/0`,
-        `name/1` and so on. A scenario that predicts numbers gets the figure `fit`, one that reconstructs gets
-        `reconstructions`, and one that writes text `samples`.
+        A metric `confusion` [C, C] becomes a figure; any other array is expanded into `name/0`, `name/1` and so on. A
+        scenario that predicts numbers adds the figure `fit`, one that reconstructs adds `reconstructions`, and one that
+        generates text adds `samples`.
 
         Raises:
-            ValueError: `evaluate` does not give one value for each example.
+            ValueError: `evaluate` does not return one value for each example.
         """
         batches = list(passes(key, source))
         means = _means(key, scenario, state, source, batches)
@@ -44,17 +44,20 @@ class Means:
         return {name: float(mean[at]) for name, at, mean in _spread(means)}, drawn
 
     def compile(self, scenario: Any, state: Any, source: Source) -> None:
-        """Compiles what judging takes, from shapes and dtypes of the state; not for a stream, which has a place."""
+        """Compiles the evaluation, from shapes and dtypes of the state.
+
+        A stream is left out, because reading from it would change its position.
+        """
         if not hasattr(source, "resumable"):
             key = jax.random.key(0)
             number, item, _ = next(passes(key, source))
             _judge.lower(*split(scenario), key, number, state, source, item).compile()
 
     def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
-        """Gives the names of the metrics, from shapes alone; nothing is computed.
+        """Returns the names of the metrics, from shapes alone; nothing is computed.
 
         Raises:
-            ValueError: `evaluate` does not give one value for each example.
+            ValueError: `evaluate` does not return one value for each example.
         """
 
         def means(key, state):
@@ -72,10 +75,10 @@ class Means:
 
 
 def passes(key: Key, source: Source, limit: int | None = None) -> Iterator[tuple[int, Any, int | None]]:
-    """Goes once over a source, or over its first `limit` examples.
+    """Yields the batches of one pass over a source, or over its first `limit` examples.
 
     Yields:
-        The number of a batch, its item of the feed, and how many of its rows are no padding (None: all).
+        The number of a batch, its item of the feed, and how many of its rows are not padding (None: all).
     """
     size = min((number for number in (source.size, limit) if number is not None), default=None)
     batches = 1 if size is None else math.ceil(size / source.batch_size)
@@ -86,15 +89,15 @@ def passes(key: Key, source: Source, limit: int | None = None) -> Iterator[tuple
 
 
 def data_key(key: Key) -> Key:
-    """Derives what an evaluation's data is drawn from."""
+    """Derives the key that an evaluation's data is drawn from."""
     return jax.random.fold_in(key, 0)
 
 
 def _means(key: Key, scenario: Any, state: Any, source: Source, batches: list) -> Metrics:
-    rest, numbers = split(scenario)
+    structure, leaves = split(scenario)
     sums = None
     for number, item, rows in batches:
-        values = _judge(rest, numbers, key, number, state, source, item)
+        values = _judge(structure, leaves, key, number, state, source, item)
         _check(values, source)
         batch = {name: _sum(value, rows) for name, value in values.items()}
         sums = batch if sums is None else jax.tree.map(operator.add, sums, batch)
@@ -104,11 +107,11 @@ def _means(key: Key, scenario: Any, state: Any, source: Source, batches: list) -
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _judge(rest, numbers, key, number, state, source, item):
+def _judge(structure, leaves, key, number, state, source, item):
     batch_key, evaluate_key = (
         jax.random.fold_in(half, number) for half in (data_key(key), jax.random.fold_in(key, 1))
     )
-    return join(rest, numbers).evaluate(evaluate_key, state, source.batch(batch_key, item))
+    return join(structure, leaves).evaluate(evaluate_key, state, source.batch(batch_key, item))
 
 
 def _check(values: Metrics, source: Source) -> None:
@@ -116,8 +119,8 @@ def _check(values: Metrics, source: Source) -> None:
         shape = jnp.shape(value.total if isinstance(value, Mean) else value)
         if not shape or (source.size is not None and shape[0] != source.batch_size):
             raise ValueError(
-                f"{name}: evaluate gives an array of shape {shape} for a batch of {source.batch_size}; "
-                "it must give one value for each example, [B, ...]"
+                f"{name}: evaluate returns an array of shape {shape} for a batch of {source.batch_size}; "
+                "it must return one value for each example, [B, ...]"
             )
 
 
@@ -132,7 +135,7 @@ def _sum(values: Any, rows: int | None) -> tuple[Any, Any]:
 def _summarize(scenario: Any, means: Metrics) -> Metrics:
     if not hasattr(scenario, "summarize"):
         return means
-    with np.errstate(all="ignore"):  # the R2 of a constant target is simply not a number
+    with np.errstate(all="ignore"):  # the R2 of a constant target is NaN, which is not an error
         return dict(scenario.summarize(means))
 
 
@@ -144,35 +147,38 @@ def _spread(means: Metrics) -> Iterator[tuple[str, tuple[int, ...], Any]]:
 
 
 def _outputs(
-    ability: str, key: Key, scenario: Any, state: Any, source: Source, batches: list
+    method: str, key: Key, scenario: Any, state: Any, source: Source, batches: list
 ) -> list[np.ndarray]:
-    """Gives the batches' x and y (or x again), and what the scenario makes of x, each [N, ...]."""
-    rest, numbers = split(scenario)
+    """Returns the x and y (or x again) of the batches, and the scenario's outputs for x, each [N, ...]."""
+    structure, leaves = split(scenario)
     parts = [
-        [np.asarray(part)[:rows] for part in _apply(rest, ability, numbers, key, number, state, source, item)]
+        [
+            np.asarray(part)[:rows]
+            for part in _apply(structure, method, leaves, key, number, state, source, item)
+        ]
         for number, item, rows in batches
     ]
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _apply(rest, ability, numbers, key, number, state, source, item):
-    batch, scenario = source.batch(jax.random.fold_in(data_key(key), number), item), join(rest, numbers)
+def _apply(structure, method, leaves, key, number, state, source, item):
+    batch, scenario = source.batch(jax.random.fold_in(data_key(key), number), item), join(structure, leaves)
     spread = (
-        [scenario.spread(state, batch["x"])] if ability == "predict" and hasattr(scenario, "spread") else []
+        [scenario.spread(state, batch["x"])] if method == "predict" and hasattr(scenario, "spread") else []
     )
-    return batch["x"], batch.get("y", batch["x"]), getattr(scenario, ability)(state, batch["x"]), *spread
+    return batch["x"], batch.get("y", batch["x"]), getattr(scenario, method)(state, batch["x"]), *spread
 
 
 def _drawn(key: Key, scenario: Any, state: Any, source: Source, batches: list) -> dict[str, Any]:
-    """Gives the figures of what a scenario predicts, reconstructs or writes."""
-    ask = lambda ability: _outputs(ability, key, scenario, state, source, batches)
+    """Returns the figures of what a scenario predicts, reconstructs or writes."""
+    outputs = lambda method: _outputs(method, key, scenario, state, source, batches)
     drawn = {}
     if hasattr(scenario, "predict") and _has_real_targets(source.spec):
-        drawn |= _fit(*ask("predict"))
+        drawn |= _fit(*outputs("predict"))
     if hasattr(scenario, "reconstruct"):
-        x, _, again = ask("reconstruct")
-        drawn["reconstructions"] = functools.partial(figures.reconstructions, x, again)
+        x, _, reconstruction = outputs("reconstruct")
+        drawn["reconstructions"] = functools.partial(figures.reconstructions, x, reconstruction)
     if hasattr(scenario, "sample") and source.spec.vocabulary:
         tokens = np.asarray(_write(*split(scenario), jax.random.fold_in(key, 2), state))
         texts = ["".join(source.spec.vocabulary[token] for token in row) for row in tokens]
@@ -191,10 +197,10 @@ def _fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, *spread: np.ndarr
 
 
 def _has_real_targets(spec: Spec) -> bool:
-    named = {"x", "y"} <= spec.features.keys()
-    return named and spec.classes is None and jnp.issubdtype(spec.features["y"].dtype, jnp.floating)
+    has_both = {"x", "y"} <= spec.features.keys()
+    return has_both and spec.classes is None and jnp.issubdtype(spec.features["y"].dtype, jnp.floating)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _write(rest, numbers, key, state):
-    return join(rest, numbers).sample(key, state, TEXTS)
+def _write(structure, leaves, key, state):
+    return join(structure, leaves).sample(key, state, TEXTS)

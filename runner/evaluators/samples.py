@@ -1,4 +1,4 @@
-"""Samples of a scenario against held-out data."""
+"""Comparisons of a scenario's samples with held-out data."""
 
 import dataclasses
 import functools
@@ -21,20 +21,21 @@ from runner.metrics import (
 )
 from runner.writers import figures
 
-AT_ONCE = 2**17  # numbers of the samples drawn in one call: 2048 images of 8 x 8, 10 of 64 x 64 in colours
+AT_ONCE = 2**17  # values in the samples drawn by one call: 2048 images of 8 x 8, 10 colour images of 64 x 64
 COMPARED = ("energy_distance", "sliced_wasserstein", "modes", "high_quality")
-FAST_COMPILE = {"xla_backend_optimization_level": 1}  # for what takes longer to compile than to run
-NEIGHBOURS = 3  # by which precision and recall tell what is near
+FAST_COMPILE = {"xla_backend_optimization_level": 1}  # for functions that take longer to compile than to run
+NEIGHBOURS = 3  # the neighbours that define what is near for precision and recall
 
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """Gives all that `Means` gives, and compares a set of samples with as many held-out examples.
+    """Returns what `Means` returns, and compares a set of samples with as many held-out examples.
 
     Attributes:
-        size: how many samples, and the most held-out examples.
-        features: gives `[N, F]` of x `[N, ...]`, of the shape `features.shape` each, such as `runner.runs.features`;
-            both sets are then compared by these too, scaled by the deviations of the held-out examples'. None is off.
+        size: the number of samples, and the largest number of held-out examples.
+        features: a function of x `[N, ...]`, each of shape `features.shape`, that returns features `[N, F]`, such as
+            `runner.runs.features`. Both sets are then also compared by their features, standardized by those of the
+            held-out examples. None turns this off.
     """
 
     size: int = 2000
@@ -43,7 +44,7 @@ class Samples:
     def __post_init__(self):
         if self.features is not None and not hasattr(self.features, "shape"):
             raise ValueError(
-                "features: need what runner.runs.features gives, or null; say evaluation=features"
+                "features: need what runner.runs.features returns, or null; say evaluation=features"
             )
         if self.size < self.fewest:
             raise ValueError(
@@ -52,19 +53,19 @@ class Samples:
 
     @property
     def fewest(self) -> int:
-        """How many examples each set needs at least: two for a distance, and for features more than the neighbours."""
+        """The fewest examples that each set needs: two for a distance, and for features more than the neighbours."""
         return 2 if self.features is None else NEIGHBOURS + 1
 
     def __call__(
         self, key: Key, scenario: Any, state: Any, source: Source
     ) -> tuple[dict[str, float], Figures]:
-        """Judges a state by its samples.
+        """Returns the metrics and the figures of a state.
 
-        The metrics are `energy_distance` and `sliced_wasserstein`; where the modes are known `modes` and
-        `high_quality`; and of features `kernel_distance`, `precision` and `recall`.
+        The metrics of samples are `energy_distance` and `sliced_wasserstein`; with known modes also `modes` and
+        `high_quality`; with features also `kernel_distance`, `precision` and `recall`.
 
         Raises:
-            ValueError: the scenario has no `sample`, or the data no `x` or too few.
+            ValueError: the scenario has no `sample`, or the data has no `x` or too few rows.
         """
         self._check(scenario, source)
         metrics, drawn = Means()(key, scenario, state, source)
@@ -79,19 +80,22 @@ class Samples:
         return metrics, {**drawn, **figures.samples(np.asarray(generated), real)}
 
     def _draw(self, key: Key, scenario: Any, state: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """Draws the samples, large ones some at a time: a net takes far more memory than its outputs."""
+        """Draws the samples, in several calls if they are large: a net takes far more memory than its outputs."""
         block = self._at_once(shape)
         if block == self.size:
             return np.asarray(_draw(*split(scenario), key, state, self.size))
         keys = (jax.random.fold_in(key, number) for number in range(math.ceil(self.size / block)))
-        drawn = [np.asarray(_draw(*split(scenario), own, state, block)) for own in keys]
+        drawn = [np.asarray(_draw(*split(scenario), block_key, state, block)) for block_key in keys]
         return np.concatenate(drawn)[: self.size]
 
     def _at_once(self, shape: tuple[int, ...]) -> int:
         return min(self.size, max(1, AT_ONCE // math.prod(shape)))
 
     def compile(self, scenario: Any, state: Any, source: Source) -> None:
-        """Compiles what judging takes, from shapes and dtypes of the state; not for a stream, which has a place."""
+        """Compiles the evaluation, from shapes and dtypes of the state.
+
+        A stream is left out, because reading from it would change its position.
+        """
         if hasattr(source, "resumable"):
             return
         Means().compile(scenario, state, source)
@@ -104,16 +108,16 @@ class Samples:
         _compare.lower(generated, real, source.spec.modes).compile()
 
     def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
-        """Gives the names of the metrics, from shapes alone; nothing is computed.
+        """Returns the names of the metrics, from shapes alone; nothing is computed.
 
         Raises:
-            ValueError: the scenario has no `sample`, the data no `x` or too few, or their shapes differ.
+            ValueError: the scenario has no `sample`, the data has no `x` or too few rows, or their shapes differ.
         """
         self._check(scenario, source)
         samples = jax.eval_shape(_draw, *split(scenario), jax.random.key(0), state, self.size)
-        found, needed = samples.shape[1:], source.spec.shape("x")
-        if found != needed:
-            raise ValueError(f"evaluation: the samples have shape {found} and the data's x has {needed}")
+        actual, needed = samples.shape[1:], source.spec.shape("x")
+        if actual != needed:
+            raise ValueError(f"evaluation: the samples have shape {actual} and the data's x has {needed}")
         compared = COMPARED[: 2 if source.spec.modes is None else 4]
         features = () if self.features is None else ("kernel_distance", "precision", "recall")
         if self.features is not None and self.features.shape != needed:
@@ -125,7 +129,7 @@ class Samples:
     def _check(self, scenario: Any, source: Source) -> None:
         if not hasattr(scenario, "sample"):
             raise ValueError(
-                f"evaluation: {type(scenario).__name__} has no `sample` to be judged by; take evaluation=means"
+                f"evaluation: {type(scenario).__name__} has no `sample` to be evaluated by; take evaluation=means"
             )
         source.spec.shape("x")
         if source.size is not None and source.size < self.fewest:
@@ -143,15 +147,15 @@ def _by_features(generated: np.ndarray, real: np.ndarray) -> dict[str, jax.Array
 
 @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
 def _compare(generated: Any, real: Any, modes: Modes | None) -> tuple[jax.Array, ...]:
-    """Gives the numbers named in COMPARED, those of modes only where the modes are known."""
+    """Returns the metrics named in COMPARED, those of modes only if the modes are known."""
     distances = energy_distance(generated, real), sliced_wasserstein(generated, real)
     known = () if modes is None else (modes_covered(generated, modes), high_quality(generated, modes))
     return *distances, *known
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
-def _draw(rest, numbers, key, state, size):
-    return join(rest, numbers).sample(key, state, size)
+def _draw(structure, leaves, key, state, size):
+    return join(structure, leaves).sample(key, state, size)
 
 
 @functools.partial(jax.jit, compiler_options=FAST_COMPILE)

@@ -1,4 +1,4 @@
-"""Where records go: to files, to TensorBoard, to the terminal."""
+"""Writers of records: to files, to TensorBoard and to the terminal."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,27 +15,27 @@ __all__ = ["JsonLines", "Pictures", "Progress", "TensorBoard", "Writer", "file_w
 
 
 class Writer(Protocol):
-    """Takes what a run has to tell; the way to extend a run."""
+    """A receiver of the records and figures of a run; the way to extend a run."""
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Takes what is due after `step` steps: both are empty where nothing is."""
+        """Writes what is due after `step` steps; both are empty if nothing is."""
         ...
 
     def close(self) -> None:
-        """Ends the writing; called once, however the run ends."""
+        """Closes the writer; called once, however the run ends."""
         ...
 
 
 def file_writers(
     directory: Path, settings: Mapping[str, Any], start: int = 0, weights: str | None = None
 ) -> list[Writer]:
-    """Returns the writers of everything that a run leaves in its directory.
+    """Returns the writers of all records and figures in a run directory.
 
     Args:
-        directory: of the run.
-        settings: of the run, by their dotted keys; without `figures` no pictures are drawn.
-        start: step from which the run goes on.
-        weights: "raw" or "average": which parameters are evaluated; None is not recorded.
+        directory: the run directory.
+        settings: the settings of the run, by their dotted keys; figures are drawn only if `figures` is true.
+        start: the step from which the run resumes.
+        weights: "raw" or "average", the parameters that are evaluated; None is not recorded.
     """
     tensorboard = TensorBoard(directory, start, settings)
     pictures = [Pictures(directory, tensorboard.image)] if settings["figures"] else []

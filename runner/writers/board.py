@@ -1,4 +1,4 @@
-"""How far several runs at once are, for who watches them."""
+"""The progress of several parallel runs, on the terminal."""
 
 import functools
 import sys
@@ -13,41 +13,41 @@ from rich.text import Text
 from runner.core import Figures, Metrics
 from runner.process.terminal import say
 
-SHOWN = 4  # numbers of a record that fit a line
+SHOWN = 4  # metrics of a record that fit in a line
 
 
 class Board:
-    """Shows a table of the runs that go on, where standard error is a terminal, and prints a line for each end.
+    """Shows a table of the unfinished runs if standard error is a terminal, and prints a line when a run ends.
 
     Args:
-        total: how many runs there are.
+        total: the number of runs.
     """
 
     def __init__(self, total: int):
         self._total, self._ended, self._rows = total, 0, {}
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         console = Console(stderr=True)
         self._live = Live(
             console=console, get_renderable=self._table, transient=True, redirect_stdout=sys.stdout.isatty()
         )
-        self._shown = console.is_interactive
+        self._is_shown = console.is_interactive
 
     def __enter__(self) -> "Board":
-        if self._shown:
+        if self._is_shown:
             self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._shown:
+        if self._is_shown:
             self._live.stop()
 
     def progress(self, name: str) -> "Callable[..., Row]":
-        """Gives what makes the writer of one run, as `Progress` is made."""
+        """Returns a function that creates the writer of one run, from the arguments of `Progress`."""
         return functools.partial(Row, self._rows, name)
 
     def ended(self, name: str, line: str) -> None:
-        """Prints how a run ended."""
-        with self._turn:
+        """Prints the line of a run that has ended."""
+        with self._lock:
             self._ended += 1
             say(f"{self._ended}/{self._total}  {name}  {line}")
 
@@ -62,7 +62,7 @@ class Board:
 
 
 class Row:
-    """Writes one run into the table."""
+    """Writes the progress of one run into the table."""
 
     def __init__(
         self, rows: dict, name: str, steps: int, start: int = 0, steps_per_epoch: float | None = None
@@ -71,10 +71,10 @@ class Row:
         rows[name] = start, steps, ""
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Puts down the step, and the record where there is one."""
+        """Updates the step, and the record if there is one."""
         record = "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:SHOWN])
         self._rows[self._name] = step, self._steps, record or self._rows[self._name][2]
 
     def close(self) -> None:
-        """Takes the run out of the table."""
+        """Removes the run from the table."""
         self._rows.pop(self._name, None)

@@ -1,4 +1,4 @@
-"""TensorBoard's event files."""
+"""Event files of TensorBoard."""
 
 import os
 import socket
@@ -15,25 +15,25 @@ from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttr
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import hparams, text
 
-END = ".end"
+END = ".end"  # ending of the file that says how the run ended
 
 
 class Events:
-    """One event file; what is added is the system's at once, so a kill cannot take it.
+    """An event file; each event is passed to the operating system at once, so that it survives a killed process.
 
-    tensorboardX's own `SummaryWriter` would lose its queue then; it also keeps every scalar in memory and
-    makes a run of its own for hyper-parameters.
+    tensorboardX's own `SummaryWriter` would lose its queue then. It also keeps every scalar in memory, and creates
+    a separate run for hyperparameters.
 
     Args:
-        folder: of the event files.
-        start: the step gone on from; what was shown of later ones is withdrawn. 0 begins afresh.
+        folder: the folder of the event files.
+        start: the step from which the run resumes; TensorBoard drops the events of later steps. 0 starts a new record.
     """
 
     def __init__(self, folder: Path, start: int):
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"events.out.tfevents.*{END}" if start else "events.out.tfevents.*"):
             old.unlink()
-        # TensorBoard reads files in the order of their names; two lives of a run may begin within a second.
+        # TensorBoard reads files in the order of their names, and a run may be resumed within a second.
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
         self._path = folder / name
         self._open(self._path)
@@ -41,12 +41,12 @@ class Events:
             self._add(step=start + 1, session_log=SessionLog(status=SessionLog.START))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds numbers."""
+        """Adds metrics."""
         scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._add(step=step, summary=Summary(value=scalars))
 
     def image(self, step: int, name: str, png: bytes) -> None:
-        """Adds a picture."""
+        """Adds an image, encoded as PNG."""
         image = Summary.Image(encoded_image_string=png)
         self._add(step=step, summary=Summary(value=[Summary.Value(tag=name, image=image)]))
 
@@ -61,15 +61,16 @@ class Events:
         self._add(step=step, summary=text("hyperparameters", "\n".join(rows)))
         kinds = bool | int | float | str
         plain = {name: value if isinstance(value, kinds) else str(value) for name, value in values.items()}
-        # The summary of the experiment is left out: TensorBoard then finds the metrics by itself, and
-        # does not take the settings of one of several runs for those of all.
+        # The summary of the experiment is left out: TensorBoard then collects the metrics by itself, and does not
+        # take the settings of one of several runs for those of all.
         _, session, _ = hparams(plain, {})
         self._add(step=step, summary=session)
 
     def close(self, succeeded: bool) -> None:
-        """Tells HPARAMS how the run ended, and closes the file.
+        """Writes for HPARAMS how the run ended, and closes the file.
 
-        The end is a file of its own, which goes when the run goes on: TensorBoard believes the first end it reads.
+        The end is written to a separate file, which is deleted when the run resumes: TensorBoard uses the first end
+        that it reads.
         """
         self._file.close()
         self._open(self._path.with_name(self._path.name + END))

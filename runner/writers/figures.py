@@ -1,4 +1,4 @@
-"""Pictures of a run: matplotlib Figures made without pyplot or any other global state."""
+"""Figures of a run, created by matplotlib without pyplot or other global state."""
 
 import io
 import itertools
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart with any colour vision (Okabe and Ito 2008).
+# Distinguishable with any colour vision (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
-PAIRS = 16  # images in a row of examples, above as many reconstructions
+PAIRS = 16  # images in a row of examples, above a row of their reconstructions
 
-_rendering = threading.Lock()  # fonts and formulas are cached by matplotlib for all threads, without one
+_rendering = threading.Lock()  # matplotlib caches fonts and formulas for all threads, without a lock
 
 
 def png(draw: "Callable[[], Figure]") -> bytes:
-    """Draws a figure and encodes it; one at a time, whatever the threads."""
+    """Draws a figure and returns it encoded as PNG; only one thread draws at a time."""
     content = io.BytesIO()
     with _rendering:
         draw().savefig(content, format="png")
@@ -29,10 +29,11 @@ def png(draw: "Callable[[], Figure]") -> bytes:
 
 
 def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
-    """Draws every metric of a record over the steps, training and validation in one panel.
+    """Draws every metric of the records over the steps, with training and validation in one panel.
 
     Args:
-        records: `{"step": ..., name: value}`, not every name in each; `validation/<name>` joins `<name>`.
+        records: `{"step": ..., name: value}`, of which each may lack some names; `validation/<name>` is drawn in the
+            panel of `<name>`.
     """
     lines: dict[str, list[tuple[int, float]]] = {}
     for record in records:
@@ -56,11 +57,11 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
 
 
 def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
-    """Draws how several runs fared over the steps: their mean, its band of a deviation, and from least to most.
+    """Draws the metrics of several runs over the steps: the mean, a band of one deviation, and one of the whole range.
 
     Args:
-        records: `{"step": ..., "name/mean": value, "name/std": ..., "name/min": ..., "name/max": ...}`, not every
-            name in each; `validation/<name>` joins `<name>`.
+        records: `{"step": ..., "name/mean": value, "name/std": ..., "name/min": ..., "name/max": ...}`, of
+            which each may lack some names; `validation/<name>` is drawn in the panel of `<name>`.
     """
     bands: dict[str, list[tuple[float, ...]]] = {}
     for record in records:
@@ -82,7 +83,7 @@ def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
 
 
 def _panel_each(metrics: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
-    """Makes a panel over the steps for each metric, which `validation/<name>` shares with `<name>`."""
+    """Creates a panel over the steps for each metric, which `validation/<name>` shares with `<name>`."""
     names = list(dict.fromkeys(name.removeprefix("validation/") for name in metrics)) or [""]
     columns = min(3, math.ceil(math.sqrt(len(names))))
     figure, axes = _panels(math.ceil(len(names) / columns), columns, width=4.2, height=2.9)
@@ -95,8 +96,8 @@ def _panel_each(metrics: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
 
 
 def _members(name: str, lines: Mapping[str, Any]) -> list[str]:
-    """Names the lines of an ensemble's members, which are drawn thin about the line of their mean."""
-    names = (f"{name}/{place}" for place in itertools.count())
+    """Returns the names of the lines of an ensemble's members, which are drawn thin around the line of their mean."""
+    names = (f"{name}/{number}" for number in itertools.count())
     return list(itertools.takewhile(lambda member: member in lines, names))
 
 
@@ -106,24 +107,24 @@ def _line(panel: "Axes", points: list[tuple[int, float]] | None, **style: Any) -
 
 
 def confusion(matrix: np.ndarray, labels: Sequence[str] = ()) -> "Figure":
-    """Draws which classes are taken for which, in percent of each true class.
+    """Draws a confusion matrix, in percent of each true class.
 
     Args:
         matrix: [C (true), C (predicted)], counts or shares.
-        labels: names of the classes; else their numbers.
+        labels: names of the classes; if empty, their numbers are drawn.
     """
     totals = matrix.sum(1, keepdims=True)
     percent = 100 * np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     names = list(labels) or [str(number) for number in range(len(matrix))]
     side = min(9.0, 2.5 + 0.4 * len(matrix))
     figure, (panel,) = _panels(1, 1, width=side + 0.8, height=side, grid=False)
-    picture = panel.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-    figure.colorbar(picture, ax=panel, shrink=0.8, label="% of the true class")
+    image = panel.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(image, ax=panel, shrink=0.8, label="% of the true class")
     panel.set(title="Confusion", xlabel="predicted class", ylabel="true class")
     if len(names) <= 30:
-        turned = max(map(len, names)) > 3
+        is_rotated = max(map(len, names)) > 3
         panel.set_xticks(
-            range(len(names)), names, rotation=45 if turned else 0, ha="right" if turned else "center"
+            range(len(names)), names, rotation=45 if is_rotated else 0, ha="right" if is_rotated else "center"
         )
         panel.set_yticks(range(len(names)), names)
     if len(names) <= 20:
@@ -135,7 +136,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str] = ()) -> "Figure":
 
 
 def fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, spread: np.ndarray | None = None) -> "Figure":
-    """Draws the predicted curve among the points, all [N], in a band of two spreads where there are any."""
+    """Draws the predicted curve and the points, all [N], with a band of two spreads if there are any."""
     figure, (panel,) = _panels(1, 1, width=5.6, height=4)
     order = np.argsort(x)
     panel.scatter(x, y, s=14, color=GREY, alpha=0.6, linewidths=0, label="data")
@@ -151,7 +152,7 @@ def fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, spread: np.ndarray
 
 
 def against(target: np.ndarray, prediction: np.ndarray) -> "Figure":
-    """Draws predictions over their targets, both [N]; right ones lie on the line."""
+    """Draws predictions over their targets, both [N]; correct ones lie on the line."""
     figure, (panel,) = _panels(1, 1, width=4.8, height=4.6)
     ends = [min(target.min(), prediction.min()), max(target.max(), prediction.max())]
     panel.plot(ends, ends, color=GREY, linewidth=1, linestyle="--", label="prediction = target")
@@ -162,7 +163,7 @@ def against(target: np.ndarray, prediction: np.ndarray) -> "Figure":
 
 
 def samples(generated: np.ndarray, real: np.ndarray | None = None) -> "dict[str, Callable[[], Figure]]":
-    """Gives the figure of samples [N, ...]: points of the plane beside real ones, or images; none for other shapes."""
+    """Returns the figure of samples [N, ...]: points of the plane next to real ones, or images; {} for other shapes."""
     shape = generated.shape[1:]
     if shape == (2,):
         return {"samples": lambda: scatter(real, generated)}
@@ -172,7 +173,7 @@ def samples(generated: np.ndarray, real: np.ndarray | None = None) -> "dict[str,
 
 
 def reconstructions(x: np.ndarray, again: np.ndarray) -> "Figure":
-    """Draws examples [N, ...] and what was made of them: images in pairs of rows, else one over the other."""
+    """Draws examples [N, ...] and their reconstructions: images in pairs of rows, other shapes against each other."""
     if x.ndim == 4 and x.shape[-1] in (1, 3):
         shown = min(len(x), PAIRS * 4)
         rows = [half[at : min(at + PAIRS, shown)] for at in range(0, shown, PAIRS) for half in (x, again)]
@@ -185,7 +186,7 @@ def reconstructions(x: np.ndarray, again: np.ndarray) -> "Figure":
 
 
 def texts(lines: Sequence[str]) -> "Figure":
-    """Draws written texts, one below the other."""
+    """Draws generated texts, one below the other."""
     width = 120
     wrapped = [[line[at : at + width] for at in range(0, len(line), width)] for line in lines]
     rows = sum(map(len, wrapped)) + len(lines)
@@ -200,7 +201,7 @@ def texts(lines: Sequence[str]) -> "Figure":
 
 
 def scatter(real: np.ndarray | None, generated: np.ndarray) -> "Figure":
-    """Draws points of the plane, each [N, 2], in the frame of the real ones where there are any."""
+    """Draws points of the plane, each [N, 2], in the limits of the real ones if there are any."""
     sets = (
         [("Samples", generated, BLUE)]
         if real is None

@@ -1,4 +1,4 @@
-"""The record of a run, one line of JSON each."""
+"""The records of a run, one line of JSON each."""
 
 import datetime
 import json
@@ -12,21 +12,21 @@ from runner.process.files import replace
 
 
 class JsonLines:
-    """Writes `metrics.jsonl`: `{"step": ..., name: value, ...}`, names sorted, the same bytes for equal runs.
+    """Writes `metrics.jsonl`: `{"step": ..., name: value, ...}`, sorted by name, with the same bytes for equal runs.
 
-    JSON has no numbers that are not finite; they are the texts "NaN", "Infinity" and "-Infinity", which
-    `float` reads. When a record was made stands apart, in `timing.jsonl`: seconds since this writer
-    began, and the time.
+    JSON has only finite numbers; all others are written as the strings "NaN", "Infinity" and "-Infinity", which
+    `float` reads. The time of each record is in a separate file, `timing.jsonl`: the seconds since this writer was
+    created, and the date and time.
 
     Args:
-        directory: of the run.
-        start: the step that the run goes on from; later records and a torn last line are cut away. 0 begins
-            afresh.
-        weights: which of the state's weights validation judges, "raw" or "average", which is told beside its
-            numbers; None is not told.
+        directory: the run directory.
+        start: the step from which the run resumes; later records and an incomplete last line are removed. 0 starts new
+            files.
+        weights: the weights that validation evaluates, "raw" or "average", which is written next to its metrics; None
+            is not written.
 
     Raises:
-        ValueError: a file to go on with holds a line that is no record.
+        ValueError: a file to be continued has a line that is not a record.
     """
 
     def __init__(self, directory: str | Path, start: int = 0, weights: str | None = None):
@@ -34,10 +34,10 @@ class JsonLines:
         directory.mkdir(parents=True, exist_ok=True)
         self._metrics = _open(directory / "metrics.jsonl", start)
         self._timing = _open(directory / "timing.jsonl", start)
-        self._began = time.monotonic()
+        self._created = time.monotonic()
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Adds one record; it is the system's before this returns, so a kill cannot take it."""
+        """Adds one record, and passes it to the operating system at once, so that it survives a killed process."""
         if metrics:
             values = {name: _strict(metrics[name]) for name in sorted(metrics)}
             if self._weights and any(name.startswith("validation/") for name in values):
@@ -45,7 +45,8 @@ class JsonLines:
             _append(self._metrics, {"step": step, **values})
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
             _append(
-                self._timing, {"step": step, "seconds": round(time.monotonic() - self._began, 3), "time": now}
+                self._timing,
+                {"step": step, "seconds": round(time.monotonic() - self._created, 3), "time": now},
             )
 
     def close(self) -> None:
@@ -61,14 +62,14 @@ def _open(path: Path, start: int) -> BinaryIO:
 
 
 def _kept(path: Path, start: int) -> bytes:
-    *lines, _ = path.read_bytes().split(b"\n")  # what follows the last line end is empty or torn
+    *lines, _ = path.read_bytes().split(b"\n")  # what follows the last line end is empty or incomplete
     kept = []
     for number, line in enumerate(lines, 1):
         try:
             step = json.loads(line)["step"]
         except (ValueError, TypeError, KeyError):
             raise ValueError(
-                f"{path}: line {number} is no record; repair or remove the file to go on"
+                f"{path}: line {number} is not a record; repair or remove the file to continue"
             ) from None
         if step <= start:
             kept.append(line + b"\n")

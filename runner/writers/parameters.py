@@ -1,4 +1,4 @@
-"""The nets of a state in numbers."""
+"""A table of the parameters of a state's nets."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import jax
 
 from runner.core import TrainState
 
-ROWS = 40  # of a net, before it is told in less detail
+ROWS = 40  # the most rows of a net; larger nets are listed in less detail
 
 
 def parameter_table(state: Any) -> str:
-    """Lists every net of a state: modules, parameters, shapes and counts; a shared array counts once.
+    """Returns a table of every net of a state: modules, parameters, shapes and counts. A shared array counts once.
 
-    A net of more than 40 arrays is listed by module, one of more than 40 modules by its first and last.
+    A net of more than 40 arrays is listed by module, and one of more than 40 modules by its first and last modules.
     """
     nets, _ = jax.tree_util.tree_flatten_with_path(state, is_leaf=lambda part: isinstance(part, TrainState))
     tables = [_net(_name(path) or "net", net.params) for path, net in nets if isinstance(net, TrainState)]
@@ -29,8 +29,8 @@ def _net(name: str, params: Any) -> str:
     if len(rows) > ROWS:
         rows = _by_module(rows)
     if len(rows) > ROWS:
-        left = rows[ROWS // 2 : -ROWS // 2]
-        more = (f"... {len(left)} more modules", "", "", sum(count for *_, count in left))
+        omitted = rows[ROWS // 2 : -ROWS // 2]
+        more = (f"... {len(omitted)} more modules", "", "", sum(count for *_, count in omitted))
         rows = [*rows[: ROWS // 2], more, *rows[-ROWS // 2 :]]
     return _aligned([(name, "parameter", "shape", "count"), *rows, ("total", "", "", total)])
 

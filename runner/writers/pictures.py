@@ -1,4 +1,4 @@
-"""Figures as pictures."""
+"""Figures as image files."""
 
 import logging
 from collections.abc import Callable
@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 
 
 class Pictures:
-    """Writes each figure to `figures/<name>.png`, the latest over the one before; a thread of its own draws.
+    """Writes each figure to `figures/<name>.png`, where it replaces the previous one; a separate thread draws.
 
     Args:
-        directory: of the run.
-        show: is given (step, name, png) of each as well.
+        directory: the run directory.
+        show: `show(step, name, png)`, which is also called for each figure, or None.
     """
 
     def __init__(self, directory: str | Path, show: Callable[[int, str, bytes], None] | None = None):
@@ -25,12 +25,12 @@ class Pictures:
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="pictures")
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Has the figures drawn; one that fails is told of, and the run goes on."""
+        """Queues the figures to be drawn; one that fails is logged, and the run continues."""
         for name, draw in figures.items():
             self._drawing.submit(self._write, step, name, draw)
 
     def close(self) -> None:
-        """Waits for the last picture."""
+        """Waits until the last figure is written."""
         self._drawing.shutdown()
 
     def _write(self, step: int, name: str, draw: Callable) -> None:
@@ -40,5 +40,5 @@ class Pictures:
             replace(self._directory / f"{name}.png", picture)
             if self._show is not None:
                 self._show(step, name, picture)
-        except Exception as error:  # whatever a drawing may raise
+        except Exception as error:  # a drawing may raise any error
             log.warning("the figure %s of step %d was not written: %s", name, step, error)

@@ -1,4 +1,4 @@
-"""The record as TensorBoard shows it."""
+"""The records of a run for TensorBoard."""
 
 import sys
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from runner.core import Figures, Metrics
 
 
 class TensorBoard:
-    """Writes `tensorboard/`: numbers under the record's own names, and pictures.
+    """Writes `tensorboard/`: the metrics, under the names of the records, and the figures.
 
     Args:
-        directory: of the run.
-        start: the step that the run goes on from; what was shown of later ones is withdrawn. 0 begins afresh.
-        hyperparameters: name -> number or text (anything else is shown as text), to compare runs by.
+        directory: the run directory.
+        start: the step from which the run resumes; TensorBoard drops the events of later steps. 0 starts a new record.
+        hyperparameters: name -> number or text (anything else is shown as text), by which runs can be compared.
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class TensorBoard:
             self._events.hyperparameters(start, hyperparameters)
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Adds the numbers of one step; pictures come by `image`."""
+        """Adds the metrics of one step; figures are added by `image`."""
         if metrics:
             self._events.scalars(step, metrics)
 
     def image(self, step: int, name: str, png: bytes) -> None:
-        """Adds a picture."""
+        """Adds a figure, encoded as PNG."""
         self._events.image(step, name, png)
 
     def close(self) -> None:
-        """Closes the event file; whether the run succeeded is told by the exception that ends it, if one does."""
+        """Closes the event file; the run has failed if this is called while an exception ends it."""
         self._events.close(succeeded=sys.exception() is None)

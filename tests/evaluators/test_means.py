@@ -154,7 +154,7 @@ def test_refuses_what_is_not_one_value_for_each_example(shape):
     source = rows(10, 4)
     for judge in (Means(), Means().names):
         with pytest.raises(
-            ValueError, match=r"^loss: evaluate gives an array of shape .* one value for each"
+            ValueError, match=r"^loss: evaluate returns an array of shape .* one value for each"
         ):
             judge(*((KEY,) if judge == Means() else ()), Judge(wrong), STATE, source)
 
