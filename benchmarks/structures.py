@@ -5,10 +5,14 @@ python benchmarks/structures.py --keep       # the same without releasing progra
 """
 
 import argparse
+import os
 import resource
 import time
 from itertools import islice, product
 from pathlib import Path
+
+# Maps and memory are measured, not speed: with little optimisation a run takes a third of the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 

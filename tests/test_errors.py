@@ -15,6 +15,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from runner import core
 from runner.datasets import iris
 from runner.scenarios import Supervised
 
@@ -76,6 +77,7 @@ FAULTS = {
     "one, two = (1, 2, 3)": "ValueError: too many values to unpack",
     "jnp.ones(3) @ jnp.ones(4)": "TypeError: dot_general",
     "None.missing": "AttributeError: 'NoneType' object",
+    "core.per_example(None)": "AttributeError: 'NoneType' object",  # within runner, called by a user
 }
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 from cases import counted
-from runner.compose.command_line.build import build
-from runner.compose.command_line.command_line import compose
 
 from runner import Loop
+from runner.compose.build import build
+from runner.compose.command_line import compose
 from runner.core import AdversarialLoss, Spec, Statistics
 from runner.integrators import rk4
 from runner.losses import absolute_error, bernoulli, gaussian, non_saturating
