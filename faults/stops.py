@@ -191,12 +191,12 @@ def _arm(trial: Trial, struck: Path) -> None:
         sys.meta_path.insert(0, _Finder(strike))
         return
     from runner import evaluators
-    from runner.loop import averages, compiled
+    from runner.loop import compiled, log_averages
     from runner.storage import seals
 
     begins: dict[str, tuple[Any, str]] = {
         "compiling": (compiled.Program, "compile"),
-        "training": (averages.Record, "add"),
+        "training": (log_averages.Record, "add"),
         "saving": (seals, "seal"),
         "evaluating": (evaluators.Means, "__call__"),
     }

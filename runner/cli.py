@@ -1,4 +1,4 @@
-"""The command line: from arguments to a configuration, its objects and a run; and the verbs."""
+"""The entry point `runner`: dispatches arguments to a run, a sweep or a command for saved runs."""
 
 import atexit
 import logging
@@ -91,7 +91,7 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _hydra() -> None:
-    """Lets Hydra itself handle --cfg and similar options."""
+    """Delegates to Hydra: --cfg and similar options."""
     import hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors reach `main`, which prints them as one line

@@ -1,4 +1,4 @@
-"""The errors that users can see, and the description of an error in one line.
+"""The errors that users can see: their classes, exit codes and description in one line.
 
 An error that a part raises deliberately, about a setting or about data, is a `ValueError` from a `raise` statement of
 that part: its message describes the error, and is shown unchanged. Any other exception is a fault in code, and is shown

@@ -1,4 +1,4 @@
-"""Sources of batches: arrays on the device, and samplers in the compiled step."""
+"""Sources of batches on the device: arrays on the device, and samplers in the compiled step."""
 
 import functools
 from collections.abc import Callable, Mapping

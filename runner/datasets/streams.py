@@ -1,4 +1,4 @@
-"""Sources of batches: streams of the host."""
+"""Sources of batches on the host: streams."""
 
 import itertools
 import operator

@@ -1,4 +1,4 @@
-"""Order of the values of a metric, shared by the loop, checkpoints, the run info and comparisons."""
+"""Which step is the best: the one rule for the loop, checkpoints, run information and comparisons."""
 
 import math
 from collections.abc import Iterable

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from runner.core import Key, Metrics
 from runner.errors import Stopped
-from runner.loop.averages import Record
 from runner.loop.best import Best
 from runner.loop.compiled import Keys, Program
 from runner.loop.finite import are_finite, refuse_not_finite
+from runner.loop.log_averages import Record
 from runner.process.compile_cache import release_programs
 
 

@@ -1,4 +1,4 @@
-"""Losses that optax does not have."""
+"""Losses, likelihoods, penalties and games that optax does not have; conf/loss names those of optax, too."""
 
 from runner.losses.adversarial import hinge, least_squares, minimax, non_saturating, wasserstein
 from runner.losses.likelihoods import bernoulli, gaussian

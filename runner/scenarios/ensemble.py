@@ -57,7 +57,7 @@ class Ensemble:
         return jax.vmap(self.scenario.init, (0, None))(jax.random.split(key, self.size), spec)
 
     def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
-        """Makes one step of each member, all on the same batch."""
+        """Computes one step of each member, all on the same batch."""
         keys = jax.random.split(key, self.size)
         state, members = jax.vmap(self.scenario.step, (0, 0, None))(keys, state, batch)
         return state, _mean(members) | _each(members, self.size)

@@ -68,7 +68,7 @@ class ODEGAN:
         return ODEGANState(generator, create(self.discriminator, none, discriminator_key, x))
 
     def step(self, key: Key, state: ODEGANState, batch: Batch) -> tuple[ODEGANState, Metrics]:
-        """Makes one step of the integrator and one of the penalty, both on the same batch and latents."""
+        """Computes one step of the integrator and one of the penalty, both on the same batch and latents."""
         losses = functools.partial(self._losses, key, state, batch["x"])
         gradient, params = jax.grad(losses, has_aux=True), tuple(net.params for net in state)
         grads, (nets, metrics) = gradient(params, params[1])

@@ -39,7 +39,7 @@ class Wrapper:
         return state
 
     def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
-        """Makes one step."""
+        """Computes one step."""
         return self.scenario.step(key, state, batch)
 
     def evaluate(self, key: Key, state: Any, batch: Batch) -> Metrics:
@@ -56,7 +56,7 @@ class Frozen(Wrapper):
     setting: ClassVar[str] = "freeze"
 
     def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
-        """Makes one step, and restores the frozen leaves."""
+        """Computes one step, and restores the frozen leaves."""
         after, metrics = self.scenario.step(key, state, batch)
         frozen = [begins(name, self.names) for name in named_leaves(state)]
         leaves, structure = jax.tree.flatten(after)
@@ -70,7 +70,7 @@ class Watched(Wrapper):
     setting: ClassVar[str] = "watch"
 
     def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
-        """Makes one step; the metrics include the named parts of the state after it."""
+        """Computes one step; the metrics include the named parts of the state after it."""
         after, metrics = self.scenario.step(key, state, batch)
         leaves = {name: leaf for name, leaf in named_leaves(after).items() if begins(name, self.names)}
         floating = {name: leaf for name, leaf in leaves.items() if jnp.issubdtype(leaf.dtype, jnp.floating)}

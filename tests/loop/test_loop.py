@@ -16,8 +16,8 @@ from runner import Loop
 from runner.core import Dataset, Mean, Spec
 from runner.datasets import Arrays, FirstBatch, Stream
 from runner.errors import NotFinite, Stopped, StorageError
-from runner.loop.averages import Record
 from runner.loop.compiled import Keys, Program
+from runner.loop.log_averages import Record
 from runner.optimizers import adam, sgd
 from runner.scenarios import GAN, Regression
 from runner.schedules import Cosine

@@ -1,4 +1,4 @@
-"""The record of a run: means over log intervals, computed on the host from the metrics of the compiled chunks."""
+"""Means over log intervals, computed on the host from the metrics of the compiled chunks."""
 
 from collections.abc import Iterator
 from typing import Any
