@@ -11,6 +11,7 @@ import numpy as np
 from runner.compose.build import fit, make
 from runner.compose.checks import check
 from runner.core import Figures, Metrics, Spec
+from runner.errors import is_in_users_code
 from runner.loop.compiled import Keys
 from runner.loop.partition import join, split
 from runner.process.compile_cache import release_programs
@@ -155,13 +156,15 @@ class Run:
         self.require("sample")
         if isinstance(settings.get("prompt"), str):
             settings["prompt"] = self._tokens(settings["prompt"])
+        arguments = (jax.random.key(seed), self.state(step), n, tuple(settings.items()))
         try:
-            inspect.signature(self.scenario.sample).bind(None, None, n, **settings)
+            inspect.signature(self.scenario.sample).bind(*arguments[:3], **settings)
+            return np.asarray(_sample(*split(self.scenario), *arguments))
         except TypeError as error:
+            if is_in_users_code(error):
+                raise
             given = ", ".join(f"{name}={value}" for name, value in settings.items())
             raise ValueError(f"{type(self.scenario).__name__} cannot sample with {given}: {error}") from error
-        arguments = (jax.random.key(seed), self.state(step), n, tuple(settings.items()))
-        return np.asarray(_sample(*split(self.scenario), *arguments))
 
     def texts(self, tokens: np.ndarray) -> list[str]:
         """Returns the texts of tokens `[n, length]`."""

@@ -50,7 +50,7 @@ def test_a_run_that_is_read_may_name_what_the_run_that_is_built_names(own):
         make(config, "evaluation")
     named = {"optimizer": {"_target_": "optax.lamb"}}
     assert make(config | named, "evaluation").features.shape == (4,)
-    with pytest.raises(ValueError, match="no installed part"):  # and not a moment longer
+    with pytest.raises(ValueError, match="not an installed part"):  # and not a moment longer
         trust.refuse_code(named)
 
 
