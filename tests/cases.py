@@ -35,7 +35,13 @@ SMALL = {
     "language_model": ["net.size=8", "net.layers=1", "dataset.size=2000", "dataset.length=8"],
     "ppo": ["net.hidden_sizes=[8]", "scenario.rollout=16", "scenario.episodes=3"],
 }
+MEMBER = {  # what is off in each member of an ensemble, whose steps are the largest programs
+    "diffusion": ["net.channels=[4]"],
+    "gan": ["scenario.gradient_penalty=null"],
+    "ode_gan": ["integrator@scenario.integrator=heun"],
+}
 DRAWN = ["dataset.batch_size=8", "dataset.held_out=20"]
+UNIFORM = ["net.initializer=glorot"]  # a truncated normal takes longer to compile
 
 
 @jax.tree_util.register_pytree_node_class
@@ -132,17 +138,22 @@ class Case:
 
     @functools.cached_property
     def config(self):
-        small = SMALL.get(self.name, ["net.hidden_sizes=[8]"]) if self.form == "as it is" else []
+        small = {
+            "as it is": SMALL.get(self.name, ["net.hidden_sizes=[8]"]),
+            "an ensemble": MEMBER.get(self.name),
+        }
         options = [text.format(scenario=self.name) for text in FORMS[self.form]]
         data = DRAWN if self.name in ("gan", "ode_gan") else []
-        return compose([f"scenario={self.name}", "steps=40", *small, *data, *options])
+        initializer = UNIFORM if self.name not in ("diffusion", "language_model") else []
+        sizes = small.get(self.form) or []
+        return compose([f"scenario={self.name}", "steps=40", *data, *options, *sizes, *initializer])
 
     def build(self, **optimizer):
         """Builds the scenario, with other settings of its optimizers if there are any."""
         built = build(self.config | {"optimizer": self.config["optimizer"] | optimizer})
-        evaluator = (
-            dataclasses.replace(built.evaluator, size=8) if hasattr(built.evaluator, "size") else Means()
-        )
+        has_size = hasattr(built.evaluator, "size")  # of the sets that it compares, whatever the options
+        compares = has_size and self.form == "as it is"
+        evaluator = dataclasses.replace(built.evaluator, size=8) if compares else Means()
         dataset = ragged(built.dataset)
         return built._replace(
             scenario=with_counted_nets(built.scenario),
@@ -169,12 +180,17 @@ class Case:
         """Returns the state after one step that draws from other keys than the first state did."""
         program = self.program
         program.keys = keys
-        state, *_ = next(program.advance(jax.tree.map(jnp.copy, self.first), 0, 1, fused=True))
+        state = jax.tree.map(jnp.asarray, jax.device_get(self.first))  # a copy, for it is donated
+        state, *_ = next(program.advance(state, 0, 1, fused=True))
         return jax.device_get(state)
 
     @functools.cached_property
     def reference(self):
         return self.run()
+
+    @functools.cached_property
+    def traced_init(self):
+        return trace(self.scenario.init, jax.random.key(0), self.spec)
 
     @functools.cached_property
     def traced(self):

@@ -57,8 +57,7 @@ def test_the_state_holds_arrays_only_and_keeps_their_shapes_and_dtypes(case):
 
 
 def test_no_two_leaves_of_the_first_state_share_a_buffer(case):
-    traced = trace(case.scenario.init, jax.random.key(0), case.spec)
-    variables = [variable for variable in traced.outputs if not isinstance(variable, Literal)]
+    variables = [variable for variable in case.traced_init.outputs if not isinstance(variable, Literal)]
     assert len(set(variables)) == len(variables)  # nor would they where `init` is not compiled
     addresses = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(case.first) if leaf.size]
     assert len(set(addresses)) == len(addresses)
@@ -75,11 +74,11 @@ def test_all_steps_share_one_compile_and_other_numbers_share_it_too(case):
 
 def test_steps_may_be_looped_and_mapped_over_keys(case):
     _, _, batch = case.arguments
-    step = case.traced[0].function
+    init, step = case.traced_init.function, case.traced[0].function
 
     def train(key, batch):
         body = lambda i, state: step(jax.random.fold_in(key, i), state, batch)[0]
-        return jax.lax.fori_loop(0, 3, body, case.scenario.init(key, case.spec))
+        return jax.lax.fori_loop(0, 3, body, init(key, case.spec))
 
     keys = jax.random.split(jax.random.key(0), 2)
     states = jax.eval_shape(jax.vmap(train, (0, None)), keys, batch)
@@ -149,16 +148,16 @@ def test_intervals_do_not_change_the_trajectory(case):
 
 def test_a_run_cut_in_two_by_a_checkpoint_equals_the_whole_bit_for_bit(case, tmp_path):
     first = Checkpoints(tmp_path / "checkpoints")
-    case.run(6, save_every=4, beside={"checkpoints": first})
+    case.run(6, beside={"checkpoints": first})
     first.close()
     second = Untied(tmp_path / "checkpoints")
-    whole = case.run(save_every=4, beside={"checkpoints": second})
+    whole = case.run(beside={"checkpoints": second})
     second.close()
     assert equal(whole, case.reference)
 
 
-# A step of its own is one more program to compile; that of an ensemble is its members' with an axis more.
-@pytest.mark.parametrize("case", every_case(slow=["an ensemble"]), indirect=True)
+# A step of its own is one more program to compile. The options have everything in it that the other forms have.
+@pytest.mark.parametrize("case", every_case(slow=["as it is", "an ensemble"]), indirect=True)
 def test_steps_in_a_call_each_equal_fused_ones_to_rounding(case):
     single, fused = case.run(fuse="never"), case.reference
     for one, other in zip(jax.tree.leaves(single), jax.tree.leaves(fused), strict=True):
