@@ -7,12 +7,14 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 from runner.errors import Stopped, describe, exit_code, is_deliberate
 from runner.process import signals
 from runner.process.compile_cache import keep_compiled_programs
+from runner.process.version import __version__
 
 
 def command() -> None:
@@ -57,7 +59,9 @@ def _dispatch(arguments: list[str]) -> None:
     from runner.commands import verbs
 
     word = arguments[0] if arguments else ""
-    if word in verbs.VERBS:
+    if "--version" in arguments:
+        print(f"runner {__version__}, JAX {version('jax')}")
+    elif word in verbs.VERBS:
         if word != verbs.resume.__name__:
             signals.leave_at_once()
         verbs.call(word, [argument for argument in arguments[1:] if not argument.startswith("traceback=")])
@@ -99,12 +103,9 @@ def _hydra() -> None:
 
 
 def _prepare(config: dict, directory: Path) -> Callable[[], float | None]:
-    """Builds a run, and returns the function that trains it."""
-    from runner.runs.seeds import prepared
+    from runner.commands.train import prepare_run  # imports JAX
 
-    training = prepared(config)
-    training.refuse_directory(directory)
-    return lambda: training.run(directory, stop=signals.asked)
+    return prepare_run(config, directory, signals.asked)
 
 
 def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:

@@ -5,7 +5,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dic
         ConfigError: a setting or a choice of a part is wrong.
         Exception: `prepare` or the function it returned failed.
     """
-    with opened(folders) as hydra:
+    with opened(folders) as hydra, _hydra_config_of_the_caller():
         config, whole = checked(overrides, hydra.config_loader, {})
         HydraConfig.instance().set_config(whole)
         call, callbacks = prepare(config, Path(OmegaConf.select(whole, "hydra.run.dir"))), Callbacks(whole)
@@ -55,6 +56,16 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dic
     if returned.status is JobStatus.FAILED:
         raise returned._return_value  # `return_value` would print as well
     return returned.return_value
+
+
+@contextmanager
+def _hydra_config_of_the_caller() -> Iterator[None]:
+    """Restores Hydra's global configuration, which is that of the caller if it is itself a program of Hydra."""
+    previous = HydraConfig.instance().cfg
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = previous
 
 
 def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict, Path, bool], Any]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from runner import lazy_attributes
+from runner import lazy_names
 
 if TYPE_CHECKING:
     from runner.core.leaves import begins, copy, listed, named_leaves, refuse_unknown_names
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Batch,
         Dataset,
         Environment,
+        Evaluator,
         Figures,
         Key,
         Likelihood,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         Scenario,
         Source,
         State,
+        Writer,
     )
     from runner.core.reductions import mean_of_logits, per_example
     from runner.core.spec import Array, Column, Feature, Modes, Spec
@@ -47,6 +49,7 @@ __all__ = [
     "Column",
     "Dataset",
     "Environment",
+    "Evaluator",
     "Feature",
     "Figures",
     "Key",
@@ -64,6 +67,7 @@ __all__ = [
     "State",
     "Statistics",
     "TrainState",
+    "Writer",
     "apply_gradients",
     "begins",
     "call",
@@ -82,6 +86,6 @@ __all__ = [
     "update_jointly",
 ]
 
-__getattr__ = lazy_attributes(
+__getattr__, __dir__ = lazy_names(
     __name__, __all__, ["leaves", "protocol", "reductions", "spec", "statistics", "nets"]
 )

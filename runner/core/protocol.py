@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
 import optax
+from jax.typing import ArrayLike
 
 from runner.core.spec import Spec
 
@@ -120,6 +121,7 @@ class Dataset(NamedTuple):
 
 
 State = TypeVar("State")
+AnyState = TypeVar("AnyState", contravariant=True)
 
 
 class Scenario(Protocol[State]):
@@ -153,4 +155,29 @@ class Scenario(Protocol[State]):
 
     def evaluate(self, key: Key, state: State, batch: Batch) -> Metrics:
         """Returns metrics of held-out data, with one value per example `[B, ...]`."""
+        ...
+
+
+class Evaluator(Protocol[AnyState]):
+    """Evaluates a state on held-out data: a function of these arguments, or an object that can be called like one.
+
+    Optional members, for evaluators that know them before anything is computed, are in `runner.core.abilities`.
+    """
+
+    def __call__(
+        self, key: Key, scenario: Any, state: AnyState, source: Source, /
+    ) -> tuple[Mapping[str, ArrayLike], Figures]:
+        """Returns metrics, which are single numbers, and figures."""
+        ...
+
+
+class Writer(Protocol):
+    """A receiver of the records and figures of a run; the way to extend a run."""
+
+    def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
+        """Writes what is due after `step` steps; both are empty if nothing is."""
+        ...
+
+    def close(self) -> None:
+        """Closes the writer; called once, however the run ends."""
         ...

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from runner import lazy_attributes
+from runner import lazy_names
 
 if TYPE_CHECKING:
     from runner.loop.loop import Loop
 
 __all__ = ["Loop"]
 
-__getattr__ = lazy_attributes(__name__, __all__, ["loop"])
+__getattr__, __dir__ = lazy_names(__name__, __all__, ["loop"])

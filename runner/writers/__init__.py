@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from runner.core import Figures, Metrics
+from runner.core import Writer
 from runner.writers.json_lines import JsonLines
 from runner.writers.parameters import parameter_table
 from runner.writers.pictures import Pictures
@@ -12,18 +12,6 @@ from runner.writers.progress import Progress
 from runner.writers.tensorboard import TensorBoard
 
 __all__ = ["JsonLines", "Pictures", "Progress", "TensorBoard", "Writer", "file_writers", "parameter_table"]
-
-
-class Writer(Protocol):
-    """A receiver of the records and figures of a run; the way to extend a run."""
-
-    def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
-        """Writes what is due after `step` steps; both are empty if nothing is."""
-        ...
-
-    def close(self) -> None:
-        """Closes the writer; called once, however the run ends."""
-        ...
 
 
 def file_writers(

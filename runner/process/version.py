@@ -1,0 +1,5 @@
+"""The version of runner, as it is installed."""
+
+from importlib.metadata import version
+
+__version__ = version("runner")
