@@ -99,11 +99,12 @@ def predict(run: str, rows: str, step: int | None = None, trust_code: bool = Fal
     """Writes predictions next to the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
     import numpy as np
 
+    from runner.core.abilities import Predicting
     from runner.datasets import read_inputs, read_rows
     from runner.runs.saved_run import open_run
 
     opened, source = open_run(run, trust_code), Path(rows)
-    opened.require("predict")
+    opened.require(Predicting)
     folder = opened.path / "predictions"
     if source.suffix == ".npz":
         x = read_inputs(source)

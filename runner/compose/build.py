@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
+
 from runner.compose.tree import (
     follow,
     is_part,
@@ -17,17 +19,20 @@ from runner.compose.tree import (
     target_of,
 )
 from runner.compose.trust import trusting
+from runner.core import Dataset, Evaluator, PyTree, Scenario, Spec
+from runner.core.abilities import CountingUpdates, ShapingNets, Standardizing, supports
 from runner.errors import is_deliberate
+from runner.loop import Loop
 from runner.process.memory import total_memory
 
 
 class Parts(NamedTuple):
     """The objects of one run."""
 
-    scenario: Any
-    dataset: Any
-    loop: Any
-    evaluator: Any
+    scenario: Scenario[PyTree]
+    dataset: Dataset
+    loop: Loop
+    evaluator: Evaluator[PyTree]
 
 
 def build(config: Mapping, known: dict | None = None) -> Parts:
@@ -44,7 +49,7 @@ def build(config: Mapping, known: dict | None = None) -> Parts:
     dataset = _shared(config, {} if known is None else known)
     unfitted = make(config, "scenario")
     scenario = fit(config, unfitted, dataset.spec)
-    if not getattr(unfitted, "standardize", True):
+    if supports(unfitted, Standardizing) and not unfitted.standardize:
         from runner.datasets.checks import warn_of_unscaled
 
         has_setting = "standardize" in config["scenario"]
@@ -57,7 +62,7 @@ def build(config: Mapping, known: dict | None = None) -> Parts:
     return Parts(scenario, dataset, make(config, "loop"), make(config, "evaluation"))
 
 
-def _shared(config: Mapping, known: dict) -> Any:
+def _shared(config: Mapping, known: dict) -> Dataset:
     key = repr(follow(config["dataset"], config))
     dataset = known[key] if key in known else make(config, "dataset")
     if not hasattr(dataset.train, "resumable"):
@@ -65,7 +70,7 @@ def _shared(config: Mapping, known: dict) -> Any:
     return dataset
 
 
-def refuse_beyond_memory(state: Any) -> None:
+def refuse_beyond_memory(state: PyTree) -> None:
     """Raises an error if a state does not fit in the memory of the first device.
 
     Args:
@@ -74,8 +79,6 @@ def refuse_beyond_memory(state: Any) -> None:
     Raises:
         ValueError: the state takes more than all memory of the device.
     """
-    import jax
-
     size = bytes_of(state)
     memory = (jax.devices()[0].memory_stats() or {}).get("bytes_limit") or total_memory()
     if size > memory:
@@ -85,10 +88,8 @@ def refuse_beyond_memory(state: Any) -> None:
         )
 
 
-def bytes_of(tree: Any) -> int:
+def bytes_of(tree: PyTree) -> int:
     """Returns the number of bytes of a tree of arrays, or of their shapes and dtypes."""
-    import jax
-
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
@@ -98,26 +99,28 @@ def make(config: Mapping, part: str) -> Any:
         return _make(config[part], config, part)
 
 
-def fit(config: Mapping, scenario: Any, spec: Any) -> Any:
+def fit(config: Mapping, scenario: Scenario[PyTree], spec: Spec) -> Scenario[PyTree]:
     """Returns a scenario whose nets have their output shapes and whose optimizers have their updates per step."""
     finished = {}
-    shapes = (
-        _call("dataset", lambda: scenario.output_shapes(spec)) if hasattr(scenario, "output_shapes") else {}
-    )
+    shapes = {}
+    if supports(scenario, ShapingNets):
+        shapes = _call("dataset", functools.partial(scenario.output_shapes, spec))
     for name, shape in shapes.items():
         net, slot = getattr(scenario, name), config["scenario"][name]
         if callable(net):  # a finished net is a pair of functions, which cannot be called
             path = referenced(slot) if is_reference(slot) else f"scenario.{name}"
             finished[name] = _call(path, functools.partial(net, output_shape=shape))
-    counts = scenario.updates_per_step() if hasattr(scenario, "updates_per_step") else {}
+    counts = scenario.updates_per_step() if supports(scenario, CountingUpdates) else {}
     for name, count in counts.items():
         optimizer = getattr(scenario, name)
         if hasattr(optimizer, "updates_per_step"):
             finished[name] = dataclasses.replace(optimizer, updates_per_step=count)
-    return _wrapped(config, dataclasses.replace(scenario, **finished))
+    if finished and dataclasses.is_dataclass(scenario) and not isinstance(scenario, type):
+        scenario = dataclasses.replace(scenario, **finished)
+    return _wrapped(config, scenario)
 
 
-def _wrapped(config: Mapping, scenario: Any) -> Any:
+def _wrapped(config: Mapping, scenario: Scenario[PyTree]) -> Scenario[PyTree]:
     """Wraps a scenario as the settings `freeze`, `watch` and `ensemble` require."""
     from runner.scenarios import Ensemble, Frozen, Watched
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from runner import lazy_names
 
 if TYPE_CHECKING:
-    from runner.core.leaves import begins, copy, listed, named_leaves, refuse_unknown_names
+    from runner.core.leaves import PyTree, begins, copy, listed, named_leaves, refuse_unknown_names
     from runner.core.nets import (
         Net,
+        NetLike,
         TrainState,
         apply_gradients,
         call,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         AdversarialLoss,
         Batch,
         Dataset,
+        Draw,
         Environment,
         Evaluator,
         Figures,
@@ -48,6 +50,7 @@ __all__ = [
     "Batch",
     "Column",
     "Dataset",
+    "Draw",
     "Environment",
     "Evaluator",
     "Feature",
@@ -59,8 +62,10 @@ __all__ = [
     "Metrics",
     "Modes",
     "Net",
+    "NetLike",
     "Optimizer",
     "Params",
+    "PyTree",
     "Scenario",
     "Source",
     "Spec",

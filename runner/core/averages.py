@@ -1,21 +1,19 @@
 """Exponential moving averages of the parameters of a net; a decay of None turns an average off."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from runner.core.leaves import copy
+from runner.core.leaves import PyTree, copy
 from runner.core.nets import TrainState
 from runner.core.protocol import Params
 
 
-def start(params: Params, decay: float | None) -> Any:
+def start(params: Params, decay: float | None) -> PyTree:
     """Returns the initial value of an average, a copy of the parameters; None if it is off."""
     return None if decay is None else copy(params)
 
 
-def moving_average(average: Any, params: Params, decay: float | None, step: jax.Array) -> Any:
+def moving_average(average: PyTree, params: Params, decay: float | None, step: jax.Array) -> PyTree:
     """Returns an average after one more step; None if it is off.
 
     The decay is warmed up as `min(decay, (1 + step) / (10 + step))`. Without the warm-up a decay of 0.999 leaves
@@ -27,7 +25,7 @@ def moving_average(average: Any, params: Params, decay: float | None, step: jax.
     return jax.tree.map(lambda old, new: (old + (1 - rate) * (new - old)).astype(old.dtype), average, params)
 
 
-def averaged(net: TrainState, average: Any) -> TrainState:
+def averaged(net: TrainState, average: PyTree) -> TrainState:
     """Returns the net with its averaged parameters, or unchanged if the average is off."""
     return net if average is None else net._replace(params=average)
 

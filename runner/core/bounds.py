@@ -14,7 +14,7 @@ class Bound(NamedTuple):
     message: str  # a format string with `{value}` and `{owner}`, the name of the class that has the setting
 
 
-def require(owner: Any, **bounds: Bound) -> None:
+def require(owner: object, **bounds: Bound) -> None:
     """Checks fields of an object, in the order of the arguments.
 
     Raises:
@@ -24,7 +24,7 @@ def require(owner: Any, **bounds: Bound) -> None:
         check(name, getattr(owner, name), bound, type(owner).__name__)
 
 
-def check(name: str, value: Any, bound: Bound, owner: str = "") -> None:
+def check(name: str, value: object, bound: Bound, owner: str = "") -> None:
     """Checks one value.
 
     Raises:
@@ -34,7 +34,7 @@ def check(name: str, value: Any, bound: Bound, owner: str = "") -> None:
         raise ValueError(f"{name}: {bound.message.format(value=value, owner=owner)}")
 
 
-def override(owner: Any, name: str, value: Value | None, bound: Bound) -> Value:
+def override(owner: object, name: str, value: Value | None, bound: Bound) -> Value:
     """Returns an argument that overrides the field of the same name, or the field if the argument is None.
 
     Raises:

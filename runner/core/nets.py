@@ -2,26 +2,28 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import haiku as hk
 import jax
 import optax
 
+from runner.core.leaves import PyTree
 from runner.core.protocol import Batch, Key, Metrics, Optimizer, Params
 
-Net = hk.TransformedWithState
+Net = hk.TransformedWithState  # in the calling convention of this package
+NetLike = tuple[Callable[..., PyTree], Callable[..., PyTree]]  # any accepted net, see `lift`
 
 
 class TrainState(NamedTuple):
     """The training state of one net."""
 
     params: Params
-    net_state: Any  # state of the net from call to call, such as the moving statistics of BatchNorm
-    opt_state: Any
+    net_state: PyTree  # state of the net from call to call, such as the moving statistics of BatchNorm
+    opt_state: PyTree
 
 
-def lift(net: Any) -> Net:
+def lift(net: NetLike) -> Net:
     """Returns any accepted net in one calling convention.
 
     Args:
@@ -56,29 +58,29 @@ def _mode(function, is_training: bool) -> dict[str, bool]:
     return {"is_training": is_training} if "is_training" in inspect.signature(function).parameters else {}
 
 
-def create(net: Any, optimizer: Optimizer, key: Key, *inputs: jax.Array) -> TrainState:
+def create(net: NetLike, optimizer: Optimizer, key: Key, *inputs: jax.Array) -> TrainState:
     """Returns the training state of a net and its optimizer, initialized on example inputs."""
     params, net_state = lift(net).init(key, *inputs, is_training=True)
     return TrainState(params, net_state, optimizer.init(params))
 
 
 def call(
-    net: Any, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool
-) -> tuple[Any, Any]:
+    net: NetLike, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool
+) -> tuple[PyTree, PyTree]:
     """Returns the outputs of a net, and its new net state, which in evaluation mode is the old one."""
     outputs, net_state = lift(net).apply(state.params, state.net_state, key, *inputs, is_training=is_training)
     return outputs, net_state if is_training else state.net_state
 
 
-def apply_gradients(optimizer: Optimizer, state: TrainState, grads: Params, net_state: Any) -> TrainState:
+def apply_gradients(optimizer: Optimizer, state: TrainState, grads: Params, net_state: PyTree) -> TrainState:
     """Returns the training state of one net after an update by its gradients."""
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     return TrainState(optax.apply_updates(state.params, updates), net_state, opt_state)
 
 
 def forward(
-    net: Any, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool = True
-) -> tuple[Any, TrainState]:
+    net: NetLike, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool = True
+) -> tuple[PyTree, TrainState]:
     """Calls a net, by default in training mode.
 
     Returns:
@@ -89,7 +91,7 @@ def forward(
     return outputs, state._replace(net_state=net_state)
 
 
-def infer(net: Any, state: TrainState, *inputs: jax.Array) -> Any:
+def infer(net: NetLike, state: TrainState, *inputs: jax.Array) -> PyTree:
     """Returns the outputs of a net in evaluation mode, without a key."""
     return call(net, state, None, *inputs, is_training=False)[0]
 

@@ -1,19 +1,24 @@
 """The protocol of a training algorithm, and the types that it shares with its parts and the loop."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import optax
 from jax.typing import ArrayLike
 
+from runner.core.leaves import PyTree
 from runner.core.spec import Spec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Key = jax.Array  # a typed key, as returned by jax.random.key
 Params = optax.Params
-Batch = Mapping[str, Any]  # arrays [B, ...]; empty if there is no data
-Metrics = dict[str, Any]  # name -> array
-Figures = Mapping[str, Callable[[], Any]]  # name -> a function that draws a matplotlib Figure
+Batch = Mapping[str, PyTree]  # arrays [B, ...]; empty if there is no data
+Metrics = dict[str, PyTree]  # name -> array or `Mean`
+Draw = Callable[[], "Figure"]
+Figures = Mapping[str, Draw]  # name -> a function that draws a figure
 Loss = Callable[..., jax.Array]  # outputs, targets -> values [B, ...], unreduced as in optax
 
 
@@ -45,12 +50,12 @@ class Optimizer(Protocol):
     """The optimizer of a scenario: any `optax.GradientTransformation`, or one of `runner.optimizers`."""
 
     @property
-    def init(self) -> Callable[..., Any]:
+    def init(self) -> Callable[..., PyTree]:
         """The function `params -> opt_state`."""
         ...
 
     @property
-    def update(self) -> Callable[..., tuple[Any, Any]]:
+    def update(self) -> Callable[..., tuple[PyTree, PyTree]]:
         """The function `grads, opt_state, params -> updates, opt_state`."""
         ...
 
@@ -75,15 +80,17 @@ class Environment(Protocol):
         """The number of actions, which are numbered from 0."""
         ...
 
-    def reset(self, key: Key) -> Any:
+    def reset(self, key: Key) -> PyTree:
         """Returns the state at the start of a new episode."""
         ...
 
-    def observe(self, state: Any) -> jax.Array:
+    def observe(self, state: PyTree) -> jax.Array:
         """Returns the observation of a state."""
         ...
 
-    def step(self, key: Key, state: Any, action: jax.Array) -> tuple[Any, jax.Array, jax.Array, jax.Array]:
+    def step(
+        self, key: Key, state: PyTree, action: jax.Array
+    ) -> tuple[PyTree, jax.Array, jax.Array, jax.Array]:
         """Returns the next state, the reward, whether the episode terminated, and whether it was truncated."""
         ...
 
@@ -94,15 +101,26 @@ class Source(Protocol):
     A source is a pytree whose leaves are the arrays, on the device, that the compiled call needs.
     """
 
-    spec: Spec
-    batch_size: int
-    size: int | None  # rows in one pass, or None if a pass has no end
+    @property
+    def spec(self) -> Spec:
+        """The spec of the data."""
+        ...
 
-    def feed(self, key: Key, start: int, length: int) -> Any:
+    @property
+    def batch_size(self) -> int:
+        """The rows of a batch."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """The rows in one pass, or None if a pass has no end."""
+        ...
+
+    def feed(self, key: Key, start: int, length: int) -> PyTree:
         """Prepares batches `start..start+length-1` on the host: arrays `[length, ...]`, or None."""
         ...
 
-    def batch(self, key: Key, item: Any) -> Batch:
+    def batch(self, key: Key, item: PyTree) -> Batch:
         """Builds one batch in the compiled call, from one item of the feed and the key of the batch."""
         ...
 
@@ -110,9 +128,9 @@ class Source(Protocol):
 class Dataset(NamedTuple):
     """Sources for training, validation and test; the spec of the data is that of the training source."""
 
-    train: Any
-    validation: Any
-    test: Any
+    train: Source
+    validation: Source
+    test: Source
 
     @property
     def spec(self) -> Spec:
@@ -124,25 +142,14 @@ State = TypeVar("State")
 AnyState = TypeVar("AnyState", contravariant=True)
 
 
+@runtime_checkable
 class Scenario(Protocol[State]):
     """A training algorithm as three pure functions of an immutable state.
 
     It does not depend on files, clocks or command lines. Its settings are fields of its dataclass, and its parts (nets,
     optimizers, losses) are injected. All methods are traced: the state holds no Python numbers, and keys are arguments.
 
-    Optional members:
-
-        sample(key, state, n, ...) -> x [n, ...]    may take more settings
-        predict(state, x) -> outputs [B, ...]
-        judge(state, outputs, batch) -> Metrics     evaluates outputs of `predict`
-        combine(outputs [K, B, ...]) -> outputs     the mean of K predictions, if it is not the mean of their outputs
-        reconstruct(state, x) -> x
-        features(state, x) -> [B, F]
-        summarize(means) -> Metrics                 computes metrics that are not means from metrics that are
-        batches_per_step                            n, if one step takes several batches, with leaves [n, B, ...]
-        output_shapes(spec) -> {field: shape}       shapes that complete nets without an output shape
-        updates_per_step() -> {field: n}            the updates in a step by the optimizer of a field, if more than one
-        weights                                     "average", if averaged weights are used to sample and to evaluate
+    Optional members, such as `sample` and `predict`, are in `runner/core/abilities.py`.
     """
 
     def init(self, key: Key, spec: Spec) -> State:

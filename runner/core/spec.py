@@ -1,11 +1,12 @@
 """The spec of a dataset: shapes, dtypes, statistics and classes, from which nets are initialized."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 Array = jax.Array | np.ndarray
 
@@ -13,8 +14,8 @@ Array = jax.Array | np.ndarray
 class Modes(NamedTuple):
     """The known modes of a mixture of equal, isotropic Gaussians."""
 
-    centres: Any  # [M, D]
-    spread: Any  # the standard deviation of each mode, a scalar
+    centres: ArrayLike  # [M, D]
+    spread: ArrayLike  # the standard deviation of each mode, a scalar
 
 
 class Column(NamedTuple):

@@ -5,13 +5,13 @@ import functools
 import math
 import operator
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from runner.core import Figures, Key, Mean, Metrics, Source, Spec
+from runner.core import Draw, Figures, Key, Mean, Metrics, PyTree, Scenario, Source, Spec
+from runner.core.abilities import Predicting, Reconstructing, Sampling, Spreading, Summarizing, supports
 from runner.loop.partition import join, split
 from runner.writers import figures
 
@@ -24,7 +24,7 @@ class Means:
     """Averages the scenario's `evaluate` over the held-out examples, each of which counts once."""
 
     def __call__(
-        self, key: Key, scenario: Any, state: Any, source: Source
+        self, key: Key, scenario: Scenario, state: PyTree, source: Source
     ) -> tuple[dict[str, float], Figures]:
         """Returns the metrics and the figures of a state.
 
@@ -43,7 +43,7 @@ class Means:
             drawn["confusion"] = functools.partial(figures.confusion, matrix, labels)
         return {name: float(mean[at]) for name, at, mean in _spread(means)}, drawn
 
-    def compile(self, scenario: Any, state: Any, source: Source) -> None:
+    def compile(self, scenario: Scenario, state: PyTree, source: Source) -> None:
         """Compiles the evaluation, from shapes and dtypes of the state.
 
         A stream is left out, because reading from it would change its position.
@@ -53,7 +53,7 @@ class Means:
             number, item, _ = next(passes(key, source))
             _judge.lower(*split(scenario), key, number, state, source, item).compile()
 
-    def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
+    def names(self, scenario: Scenario, state: PyTree, source: Source) -> tuple[str, ...]:
         """Returns the names of the metrics, from shapes alone; nothing is computed.
 
         Raises:
@@ -74,7 +74,7 @@ class Means:
         return tuple(name for name, _, _ in _spread(shapes))
 
 
-def passes(key: Key, source: Source, limit: int | None = None) -> Iterator[tuple[int, Any, int | None]]:
+def passes(key: Key, source: Source, limit: int | None = None) -> Iterator[tuple[int, PyTree, int | None]]:
     """Yields the batches of one pass over a source, or over its first `limit` examples.
 
     Yields:
@@ -93,7 +93,7 @@ def data_key(key: Key) -> Key:
     return jax.random.fold_in(key, 0)
 
 
-def _means(key: Key, scenario: Any, state: Any, source: Source, batches: list) -> Metrics:
+def _means(key: Key, scenario: Scenario, state: PyTree, source: Source, batches: list) -> Metrics:
     structure, leaves = split(scenario)
     sums = None
     for number, item, rows in batches:
@@ -124,7 +124,7 @@ def _check(values: Metrics, source: Source) -> None:
             )
 
 
-def _sum(values: Any, rows: int | None) -> tuple[Any, Any]:
+def _sum(values: PyTree, rows: int | None) -> tuple[np.ndarray, float]:
     if isinstance(values, Mean):
         total, count = (np.asarray(part, np.float64)[:rows] for part in values)
         return np.where(count > 0, total, 0).sum(), count.sum()
@@ -132,14 +132,14 @@ def _sum(values: Any, rows: int | None) -> tuple[Any, Any]:
     return values.sum(0), len(values)
 
 
-def _summarize(scenario: Any, means: Metrics) -> Metrics:
-    if not hasattr(scenario, "summarize"):
+def _summarize(scenario: Scenario, means: Metrics) -> Metrics:
+    if not supports(scenario, Summarizing):
         return means
     with np.errstate(all="ignore"):  # the R2 of a constant target is NaN, which is not an error
         return dict(scenario.summarize(means))
 
 
-def _spread(means: Metrics) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+def _spread(means: Metrics) -> Iterator[tuple[str, tuple[int, ...], PyTree]]:
     for name, mean in means.items():
         mean = mean if isinstance(mean, jax.ShapeDtypeStruct) else np.asarray(mean)
         for at in np.ndindex(mean.shape):
@@ -147,7 +147,7 @@ def _spread(means: Metrics) -> Iterator[tuple[str, tuple[int, ...], Any]]:
 
 
 def _outputs(
-    method: str, key: Key, scenario: Any, state: Any, source: Source, batches: list
+    method: str, key: Key, scenario: Scenario, state: PyTree, source: Source, batches: list
 ) -> list[np.ndarray]:
     """Returns the x and y (or x again) of the batches, and the scenario's outputs for x, each [N, ...]."""
     structure, leaves = split(scenario)
@@ -164,29 +164,28 @@ def _outputs(
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _apply(structure, method, leaves, key, number, state, source, item):
     batch, scenario = source.batch(jax.random.fold_in(data_key(key), number), item), join(structure, leaves)
-    spread = (
-        [scenario.spread(state, batch["x"])] if method == "predict" and hasattr(scenario, "spread") else []
-    )
+    has_spread = method == "predict" and supports(scenario, Spreading)
+    spread = [scenario.spread(state, batch["x"])] if has_spread else []
     return batch["x"], batch.get("y", batch["x"]), getattr(scenario, method)(state, batch["x"]), *spread
 
 
-def _drawn(key: Key, scenario: Any, state: Any, source: Source, batches: list) -> dict[str, Any]:
+def _drawn(key: Key, scenario: Scenario, state: PyTree, source: Source, batches: list) -> dict[str, Draw]:
     """Returns the figures of what a scenario predicts, reconstructs or writes."""
     outputs = lambda method: _outputs(method, key, scenario, state, source, batches)
     drawn = {}
-    if hasattr(scenario, "predict") and _has_real_targets(source.spec):
+    if supports(scenario, Predicting) and _has_real_targets(source.spec):
         drawn |= _fit(*outputs("predict"))
-    if hasattr(scenario, "reconstruct"):
+    if supports(scenario, Reconstructing):
         x, _, reconstruction = outputs("reconstruct")
         drawn["reconstructions"] = functools.partial(figures.reconstructions, x, reconstruction)
-    if hasattr(scenario, "sample") and source.spec.vocabulary:
+    if supports(scenario, Sampling) and source.spec.vocabulary:
         tokens = np.asarray(_write(*split(scenario), jax.random.fold_in(key, 2), state))
         texts = ["".join(source.spec.vocabulary[token] for token in row) for row in tokens]
         drawn["samples"] = functools.partial(figures.texts, texts)
     return drawn
 
 
-def _fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, *spread: np.ndarray) -> dict[str, Any]:
+def _fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, *spread: np.ndarray) -> dict[str, Draw]:
     if prediction.shape != y.shape:
         return {}
     if x.size == y.size == len(y):

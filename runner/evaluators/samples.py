@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Protocol
 
 import jax
 import numpy as np
 
-from runner.core import Figures, Key, Modes, Source
+from runner.core import Figures, Key, Modes, PyTree, Scenario, Source
+from runner.core.abilities import Sampling, supports
 from runner.evaluators.means import Means, data_key, passes
 from runner.loop.partition import join, split
 from runner.metrics import (
@@ -27,6 +28,19 @@ FAST_COMPILE = {"xla_backend_optimization_level": 1}  # for functions that take 
 NEIGHBOURS = 3  # the neighbours that define what is near for precision and recall
 
 
+class Features(Protocol):
+    """Computes features of x, as `runner.runs.features` does."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of each x."""
+        ...
+
+    def __call__(self, x: np.ndarray, /) -> np.ndarray:
+        """Returns features `[N, F]` of x `[N, ...]`."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Samples:
     """Returns what `Means` returns, and compares a set of samples with as many held-out examples.
@@ -39,7 +53,7 @@ class Samples:
     """
 
     size: int = 2000
-    features: Any = None
+    features: Features | None = None
 
     def __post_init__(self):
         if self.features is not None and not hasattr(self.features, "shape"):
@@ -57,7 +71,7 @@ class Samples:
         return 2 if self.features is None else NEIGHBOURS + 1
 
     def __call__(
-        self, key: Key, scenario: Any, state: Any, source: Source
+        self, key: Key, scenario: Scenario, state: PyTree, source: Source
     ) -> tuple[dict[str, float], Figures]:
         """Returns the metrics and the figures of a state.
 
@@ -79,7 +93,7 @@ class Samples:
         metrics |= {name: float(value) for name, value in values.items()}
         return metrics, {**drawn, **figures.samples(np.asarray(generated), real)}
 
-    def _draw(self, key: Key, scenario: Any, state: Any, shape: tuple[int, ...]) -> np.ndarray:
+    def _draw(self, key: Key, scenario: Scenario, state: PyTree, shape: tuple[int, ...]) -> np.ndarray:
         """Draws the samples, in several calls if they are large: a net takes far more memory than its outputs."""
         block = self._at_once(shape)
         if block == self.size:
@@ -91,7 +105,7 @@ class Samples:
     def _at_once(self, shape: tuple[int, ...]) -> int:
         return min(self.size, max(1, AT_ONCE // math.prod(shape)))
 
-    def compile(self, scenario: Any, state: Any, source: Source) -> None:
+    def compile(self, scenario: Scenario, state: PyTree, source: Source) -> None:
         """Compiles the evaluation, from shapes and dtypes of the state.
 
         A stream is left out, because reading from it would change its position.
@@ -107,7 +121,7 @@ class Samples:
         generated, real = (jax.ShapeDtypeStruct((size, *shape), np.float32) for size in sizes)
         _compare.lower(generated, real, source.spec.modes).compile()
 
-    def names(self, scenario: Any, state: Any, source: Source) -> tuple[str, ...]:
+    def names(self, scenario: Scenario, state: PyTree, source: Source) -> tuple[str, ...]:
         """Returns the names of the metrics, from shapes alone; nothing is computed.
 
         Raises:
@@ -126,8 +140,8 @@ class Samples:
             )
         return (*Means().names(scenario, state, source), *compared, *features)
 
-    def _check(self, scenario: Any, source: Source) -> None:
-        if not hasattr(scenario, "sample"):
+    def _check(self, scenario: Scenario, source: Source) -> None:
+        if not supports(scenario, Sampling):
             raise ValueError(
                 f"evaluation: {type(scenario).__name__} has no `sample` to be evaluated by; take evaluation=means"
             )
@@ -146,7 +160,7 @@ def _by_features(generated: np.ndarray, real: np.ndarray) -> dict[str, jax.Array
 
 
 @functools.partial(jax.jit, compiler_options=FAST_COMPILE)
-def _compare(generated: Any, real: Any, modes: Modes | None) -> tuple[jax.Array, ...]:
+def _compare(generated: jax.Array, real: jax.Array, modes: Modes | None) -> tuple[jax.Array, ...]:
     """Returns the metrics named in COMPARED, those of modes only if the modes are known."""
     distances = energy_distance(generated, real), sliced_wasserstein(generated, real)
     known = () if modes is None else (modes_covered(generated, modes), high_quality(generated, modes))

@@ -2,15 +2,16 @@
 
 import functools
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from runner.core import Key, Metrics, Source, Spec, named_leaves
+from runner.core import Key, Metrics, PyTree, Scenario, Source, Spec, State, named_leaves
+from runner.core.abilities import batches_per_step
 from runner.errors import is_deliberate, is_in_users_code
 from runner.loop.finite import are_finite, refuse_not_finite
 from runner.loop.partition import join, split
@@ -19,6 +20,7 @@ CAPACITY = 128  # steps in the longest chunk; the length itself is dynamic, so t
 FEED_BYTES = 2**25  # bytes that the host sends for a chunk of full capacity, unless a single step needs more
 # A chunk that took less time than this is followed by one twice as long, so that none takes much over a second.
 SECONDS = 0.5
+Check = Callable[[int, PyTree], None]  # of a state after a step
 
 
 class Keys(NamedTuple):
@@ -39,7 +41,7 @@ class Keys(NamedTuple):
         return jax.random.fold_in(self.evaluate, step)
 
 
-class Program:
+class Program(Generic[State]):
     """The compiled steps of a scenario on a source.
 
     Args:
@@ -52,20 +54,20 @@ class Program:
         ValueError: there are fewer devices than requested, or they cannot share a batch evenly.
     """
 
-    def __init__(self, scenario: Any, source: Source, keys: Keys, devices: int | str = 1):
+    def __init__(self, scenario: Scenario[State], source: Source, keys: Keys, devices: int | str = 1):
         self.structure, self.leaves = split(scenario)
-        self.batches = getattr(scenario, "batches_per_step", None)
+        self.batches = batches_per_step(scenario)
         self.mesh = _mesh(devices, source.batch_size)
         self.keys, self.spec = keys, source.spec
         self.feed, self.source = source.feed, self.place(source)
         self._length, self._last_read, self._fetched = 1, 0.0, (-1, 0, None)
         self._capacity = CAPACITY
 
-    def place(self, tree: Any) -> Any:
+    def place(self, tree: PyTree) -> PyTree:
         """Returns arrays copied to each of the devices that share the batches, or unchanged if there is one device."""
         return tree if self.mesh is None else jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
 
-    def template(self) -> Any:
+    def template(self) -> State:
         """Returns shapes and dtypes of the state; checks, before any compile, that the parts fit each other.
 
         Raises:
@@ -81,7 +83,7 @@ class Program:
             )
             raise ValueError(f"the parts do not fit the data ({shapes}): {error}") from error
 
-    def _template(self) -> Any:
+    def _template(self) -> State:
         state = jax.eval_shape(_initialize, self.structure, self.leaves, self.keys.init, self.spec)
         if self.mesh is not None:
             replicated = NamedSharding(self.mesh, PartitionSpec())
@@ -93,22 +95,22 @@ class Program:
         _check_unchanged(state, after)
         return state
 
-    def _take(self, step: int, length: int) -> Any:
+    def _take(self, step: int, length: int) -> PyTree:
         if self._fetched[:2] != (step, length):  # a stream yields its batches only once
             self._fetched = step, length, self._fetch(step, length)
         return self._fetched[2]
 
-    def _fetch(self, step: int, length: int) -> Any:
+    def _fetch(self, step: int, length: int) -> PyTree:
         if self.batches is None:
             return self.feed(self.keys.data, step, length)
         feed = self.feed(self.keys.data, step * self.batches, length * self.batches)
         return jax.tree.map(lambda rows: rows.reshape(length, self.batches, *rows.shape[1:]), feed)
 
-    def init(self) -> Any:
+    def init(self) -> State:
         """Computes the first state."""
         return self.place(_initialize(self.structure, self.leaves, self.keys.init, self.spec))
 
-    def compile(self, state: Any, step: int, fuse: str) -> bool:
+    def compile(self, state: State, step: int, fuse: str) -> bool:
         """Compiles the steps from shapes, so that the first state can be computed in parallel.
 
         Args:
@@ -130,10 +132,10 @@ class Program:
         _single.trace(*self._shared(state), np.int32(step), self.source, item).lower().compile()
         return False
 
-    def _shared(self, state: Any) -> tuple:
+    def _shared(self, state: State) -> tuple:
         return self.structure, self.mesh, self.leaves, state, self.keys
 
-    def _arguments(self, state: Any, step: int, length: int) -> tuple:
+    def _arguments(self, state: State, step: int, length: int) -> tuple:
         pad = lambda rows: np.concatenate(
             [rows, np.zeros((self._capacity - length, *rows.shape[1:]), rows.dtype)]
         )
@@ -141,8 +143,14 @@ class Program:
         return (self._capacity, *self._shared(state), np.int32(step), np.int32(length), self.source, feed)
 
     def advance(
-        self, state: Any, step: int, end: int, fused: bool, check: Any = None, stop: Any = None
-    ) -> Iterator[tuple]:
+        self,
+        state: State,
+        step: int,
+        end: int,
+        fused: bool,
+        check: Check | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Iterator[tuple[State, int, int, Metrics]]:
         """Runs the steps from `step` to `end` in chunks; reads the metrics of each once the next one is dispatched.
 
         Args:
@@ -192,7 +200,7 @@ class Program:
         elif seconds > 2 * SECONDS:
             self._length = max(self._length // 2, 1)
 
-    def _unfused(self, state: Any, step: int, length: int, check: Any) -> tuple[Any, Metrics]:
+    def _unfused(self, state: State, step: int, length: int, check: Check | None) -> tuple[State, Metrics]:
         feed, rows = self._take(step, length), []
         for index in range(length):
             arguments = np.int32(step + index), self.source, self._item(feed, index)
@@ -202,11 +210,11 @@ class Program:
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(jax.device_get(values)), *rows)
 
-    def single(self, state: Any, step: int) -> tuple[Any, Metrics]:
+    def single(self, state: State, step: int) -> tuple[State, Metrics]:
         """Returns the state and the metrics after one step; the given state is not donated."""
         return _one(*self._shared(state), np.int32(step), self.source, self._item(self._take(step, 1), 0))
 
-    def _item(self, feed: Any, index: int) -> Any:
+    def _item(self, feed: PyTree, index: int) -> PyTree:
         return self.place(jax.tree.map(lambda rows: rows[index], feed))
 
 
@@ -224,7 +232,7 @@ def _step(structure, leaves, key: Key, state, batch):
 @functools.partial(jax.jit, static_argnums=(0, 1), inline=True)  # traced once, wherever it is called
 def _one(structure, mesh: Mesh | None, leaves, state, keys: Keys, step, source, item):
     scenario = join(structure, leaves)
-    batches = getattr(scenario, "batches_per_step", None)
+    batches = batches_per_step(scenario)
     if batches is None:
         batch = source.batch(jax.random.fold_in(keys.data, step), item)
     else:
@@ -271,7 +279,7 @@ def _mesh(devices: int | str, batch_size: int) -> Mesh | None:
     )
 
 
-def _check_unchanged(before: Any, after: Any) -> None:
+def _check_unchanged(before: PyTree, after: PyTree) -> None:
     if jax.tree.structure(before) != jax.tree.structure(after):
         raise ValueError(f"step returns a state of another structure than init: {jax.tree.structure(after)}")
     for (name, old), new in zip(named_leaves(before).items(), jax.tree.leaves(after), strict=True):

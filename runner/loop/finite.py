@@ -1,22 +1,20 @@
 """Checks that states and losses are finite, and the error that is raised if they are not."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from runner.core import named_leaves
+from runner.core import PyTree, named_leaves
 from runner.errors import NotFinite
 
 
 @jax.jit
-def are_finite(state: Any) -> jax.Array:
+def are_finite(state: PyTree) -> jax.Array:
     """Returns, for each floating leaf in order, whether all its values are finite: bool `[leaves]`."""
     return jnp.array([jnp.isfinite(leaf).all() for leaf in _floating(state).values()], bool)
 
 
-def refuse_not_finite(step: int, state: Any, finite: Any = None) -> None:
+def refuse_not_finite(step: int, state: PyTree, finite: PyTree = None) -> None:
     """Raises an error that names the first leaf of a state with a value that is not finite.
 
     Args:
@@ -34,7 +32,7 @@ def refuse_not_finite(step: int, state: Any, finite: Any = None) -> None:
             raise NotFinite(step, f"{name} of the state is not finite after step {step}")
 
 
-def _floating(state: Any) -> dict[str, Any]:
+def _floating(state: PyTree) -> dict[str, PyTree]:
     return {
         name: leaf for name, leaf in named_leaves(state).items() if jnp.issubdtype(leaf.dtype, jnp.inexact)
     }

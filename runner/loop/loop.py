@@ -2,11 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, Protocol
 
-from runner.core import Key, Metrics
+import numpy as np
+from jax.typing import ArrayLike
+
+from runner.core import Dataset, Evaluator, Figures, Key, Metrics, PyTree, Scenario, Source, State, Writer
+from runner.core.abilities import Compiling, Naming, refuse_misspelled, supports
 from runner.errors import Stopped
 from runner.loop.best import Best
 from runner.loop.compiled import Keys, Program
@@ -15,7 +19,23 @@ from runner.loop.log_averages import Record
 from runner.process.compile_cache import release_programs
 
 
-class Prepared(NamedTuple):
+class Store(Protocol):
+    """Stores states, as `runner.Checkpoints` does."""
+
+    def restore(self, template: State) -> tuple[int, State, dict] | None:
+        """Returns the newest step, its state and what else was saved, or None if nothing is."""
+        ...
+
+    def save(self, step: int, state: PyTree, extra: dict, value: float | None) -> None:
+        """Saves a state, the rest of what a resumed run needs, and the value of the metric `best`."""
+        ...
+
+    def refuse_failed(self) -> None:
+        """Raises the error of an earlier save that failed."""
+        ...
+
+
+class Prepared(NamedTuple, Generic[State]):
     """A scenario that was checked against its data by shapes alone, without a compile.
 
     Attributes:
@@ -26,11 +46,11 @@ class Prepared(NamedTuple):
         evaluator: as in `Loop.run`, or None.
     """
 
-    program: Program
-    template: Any
-    scenario: Any
-    validation: Any
-    evaluator: Any
+    program: Program[State]
+    template: State
+    scenario: Scenario[State]
+    validation: Source | None
+    evaluator: Evaluator[State] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,26 +97,28 @@ class Loop:
 
     def run(
         self,
-        scenario: Any,
-        data: Any,
+        scenario: Scenario[State],
+        data: Dataset | Source,
         *,
         key: Key,
-        evaluator: Any = None,
-        checkpoints: Any = None,
-        writers: Sequence[Any] = (),
-        warm_start: Callable[[Any], Any] | None = None,
+        evaluator: Evaluator[State] | None = None,
+        checkpoints: Store | None = None,
+        writers: Sequence[Writer] = (),
+        warm_start: Callable[[State], State] | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> Any:
+    ) -> State:
         """Trains, from the newest checkpoint if there is one, and returns the last state.
 
         Args:
             scenario: satisfies `runner.core.Scenario`.
             data: a `Dataset`, or the training source alone.
             key: the root key of the run; equal keys result in equal bits.
-            evaluator: evaluates the validation split: `(key, scenario, state, source) -> metrics, figures`.
-            checkpoints: stores states: `restore(template)`, `save(step, state, extra, value)`, and `refuse_failed()`.
+            evaluator: evaluates the validation split: `(key, scenario, state, source) -> metrics, figures`. The names
+                of a function's metrics are known only after its first evaluation, which then checks `best`.
+            checkpoints: stores states, such as `runner.Checkpoints`.
             warm_start: changes the first state, which is then evaluated before any step; not used by a resumed run.
-            writers: each receives `write(step, metrics, figures)` at the end of each chunk, empty if nothing is due.
+            writers: each receives `write(step, metrics, figures)` at the end of each chunk, empty if nothing is due;
+                they are not closed.
             stop: called before each chunk, which takes at most about a second; if it returns true, the state is saved
                 and the run stops.
 
@@ -111,7 +133,14 @@ class Loop:
             prepared, checkpoints=checkpoints, writers=writers, warm_start=warm_start, stop=stop
         )
 
-    def prepare(self, scenario: Any, data: Any, *, key: Key, evaluator: Any = None) -> Prepared:
+    def prepare(
+        self,
+        scenario: Scenario[State],
+        data: Dataset | Source,
+        *,
+        key: Key,
+        evaluator: Evaluator[State] | None = None,
+    ) -> Prepared[State]:
         """Checks by shapes alone that the parts fit each other, without a compile.
 
         Args:
@@ -121,33 +150,42 @@ class Loop:
             evaluator: as in `run`.
 
         Raises:
-            ValueError: a part does not fit another, or the evaluation has no metric of the name `best`.
+            ValueError: a part does not fit another, a member of the scenario is misspelled, or the evaluation has no
+                metric of the name `best`.
         """
-        train, validation = getattr(data, "train", data), getattr(data, "validation", None)
+        refuse_misspelled(scenario)
+        train, validation = (data.train, data.validation) if isinstance(data, Dataset) else (data, None)
         program = Program(scenario, train, Keys.of(key), self.devices)
         template = program.template()
-        names = evaluator.names(scenario, template, validation) if evaluator is not None else ()
+        if evaluator is None:
+            self._refuse_unknown_best(())
+        elif validation is None:
+            raise ValueError("evaluator: there is no validation split; pass a Dataset instead of its source")
+        elif supports(evaluator, Naming):
+            self._refuse_unknown_best(evaluator.names(scenario, template, validation))
+        return Prepared(program, template, scenario, validation, evaluator)
+
+    def _refuse_unknown_best(self, names: Collection[str]) -> None:
         if self.best is not None and self.best not in names:
             known = ", ".join(names) or "none, because there is no evaluation"
             raise ValueError(f"best: the evaluation has no metric {self.best!r}; it returns {known}")
-        return Prepared(program, template, scenario, validation, evaluator)
 
     def train(
         self,
-        prepared: Prepared,
+        prepared: Prepared[State],
         *,
-        checkpoints: Any = None,
-        writers: Sequence[Any] = (),
-        warm_start: Callable[[Any], Any] | None = None,
+        checkpoints: Store | None = None,
+        writers: Sequence[Writer] = (),
+        warm_start: Callable[[State], State] | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> Any:
+    ) -> State:
         """Trains a prepared scenario; arguments, result and errors are those of `run`."""
         release_programs()
         program, template, scenario, validation, evaluator = prepared
         restored = checkpoints.restore(template) if checkpoints is not None else None
         with ThreadPoolExecutor(1) as executor:
             state, step, extra, fused = self._begin(program, template, restored, executor)
-            if hasattr(evaluator, "compile"):
+            if validation is not None and supports(evaluator, Compiling):
                 executor.submit(evaluator.compile, scenario, template, validation)
             evaluate = functools.partial(self._evaluate, prepared)
             if warm_start is not None and restored is None:
@@ -188,8 +226,12 @@ class Loop:
             return state
 
     def _begin(
-        self, program: Program, template: Any, restored: tuple | None, executor: Executor
-    ) -> tuple[Any, int, dict, bool]:
+        self,
+        program: Program[State],
+        template: State,
+        restored: tuple[int, State, dict] | None,
+        executor: Executor,
+    ) -> tuple[State, int, dict, bool]:
         """Returns the first or the restored state, its step, what else the checkpoint holds, and whether to fuse."""
         first = None if restored else executor.submit(program.init)  # while the steps compile
         executor.submit(lambda: are_finite.lower(template).compile())
@@ -198,12 +240,14 @@ class Loop:
         fused = program.compile(state, step, "never" if self.check_state else fuse)
         return state if first is None else first.result(), step, extra, fused
 
-    def _evaluate(self, prepared: Prepared, state: Any, step: int) -> tuple:
-        if prepared.evaluator is None:
+    def _evaluate(self, prepared: Prepared[State], state: State, step: int) -> tuple[Metrics, Figures]:
+        _, _, scenario, validation, evaluator = prepared
+        if evaluator is None or validation is None:
             return {}, {}
-        key = prepared.program.keys.evaluate_at(step)
-        metrics, figures = prepared.evaluator(key, prepared.scenario, state, prepared.validation)
-        return {f"validation/{name}": value for name, value in metrics.items()}, figures
+        metrics, figures = evaluator(prepared.program.keys.evaluate_at(step), scenario, state, validation)
+        if not supports(evaluator, Naming):
+            self._refuse_unknown_best(metrics)
+        return {f"validation/{name}": _number(name, value) for name, value in metrics.items()}, figures
 
     def _stops(self, best: Best) -> bool:
         return self.patience is not None and best.misses >= self.patience
@@ -217,18 +261,24 @@ class Loop:
         return step == self.steps or (every is not None and step % every == 0)
 
 
-def _write(writers: Sequence[Any], step: int, metrics: Metrics, figures: Any = None) -> None:
+def _number(name: str, value: ArrayLike) -> float:
+    if np.ndim(value):
+        raise ValueError(f"{name}: the evaluator returns an array {np.shape(value)}; a metric is one number")
+    return float(np.asarray(value))
+
+
+def _write(writers: Sequence[Writer], step: int, metrics: Metrics, figures: Figures | None = None) -> None:
     for writer in writers:
         writer.write(step, metrics, figures or {})
 
 
-def _rates(scenario: Any, step: int) -> Metrics:
+def _rates(scenario: Scenario, step: int) -> Metrics:
     """Returns the learning rate of the last update in `step` steps, for each optimizer that has a `rate`."""
     rates = {}
-    for field in dataclasses.fields(scenario):
+    for field in dataclasses.fields(scenario) if dataclasses.is_dataclass(scenario) else ():
         part = getattr(scenario, field.name)
         if hasattr(part, "rate"):
             rates[f"learning_rate/{field.name}"] = float(part.rate(step * part.updates_per_step - 1))
-        elif hasattr(part, "step") and dataclasses.is_dataclass(part):  # a scenario, as in an ensemble
+        elif isinstance(part, Scenario):  # of an ensemble or another wrapper
             rates |= _rates(part, step)
     return rates

@@ -1,11 +1,13 @@
 """Splits an object into numeric leaves, the arguments of a compiled call, and the structure it is compiled for."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterator
+from typing import NamedTuple
 
 import jax
 import numpy as np
+
+from runner.core import PyTree
 
 
 class Hole(NamedTuple):
@@ -15,12 +17,12 @@ class Hole(NamedTuple):
 class Parts(NamedTuple):
     """The parts of a dataclass, list, tuple or dict."""
 
-    kind: Any  # the type
+    kind: type
     names: tuple
     values: tuple
 
 
-def split(value: Any) -> tuple[Any, tuple]:
+def split(value: object) -> tuple[Hashable, tuple]:
     """Splits an object into its structure and its numeric leaves.
 
     Objects that differ only in their numeric leaves have an equal, hashable structure. Numeric leaves are the floats
@@ -36,7 +38,7 @@ def split(value: Any) -> tuple[Any, tuple]:
     return structure, tuple(leaves)
 
 
-def join(structure: Any, leaves: tuple) -> Any:
+def join(structure: Hashable, leaves: tuple) -> PyTree:
     """Returns the object with the given leaves, or with their tracers.
 
     No constructor runs, so that `__post_init__` does not check tracers.
@@ -44,7 +46,7 @@ def join(structure: Any, leaves: tuple) -> Any:
     return _put(structure, iter(leaves))
 
 
-def _take(value: Any, leaves: list) -> Any:
+def _take(value: PyTree, leaves: list) -> Hashable:
     if isinstance(value, float | np.floating):
         leaves.append(float(value))  # one type of number, or equal programs are compiled twice
         return Hole()
@@ -56,7 +58,7 @@ def _take(value: Any, leaves: list) -> Any:
         values = [(getattr(value, field.name), field.metadata.get("static")) for field in fields]
         parts = tuple(inner if static else _take(inner, leaves) for inner, static in values)
         return Parts(type(value), tuple(field.name for field in fields), parts)
-    kind: Any = type(value)  # not a subclass: a named tuple (a net, a loss) is not split
+    kind = type(value)  # not a subclass: a named tuple (a net, a loss) is not split
     if kind in (list, tuple):
         return Parts(kind, (), tuple(_take(inner, leaves) for inner in value))
     if kind is dict:
@@ -64,7 +66,7 @@ def _take(value: Any, leaves: list) -> Any:
     return value
 
 
-def _put(structure: Any, leaves: Iterator) -> Any:
+def _put(structure: Hashable, leaves: Iterator) -> PyTree:
     if isinstance(structure, Hole):
         return next(leaves)
     if not isinstance(structure, Parts):

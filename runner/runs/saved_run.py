@@ -2,15 +2,16 @@
 
 import functools
 import inspect
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from runner.compose.build import fit, make
 from runner.compose.checks import check
-from runner.core import Figures, Metrics, Spec
+from runner.core import Dataset, Figures, Key, Metrics, PyTree, Scenario, Spec
+from runner.core.abilities import Ability, Encoding, Predicting, Sampling, members, supports
 from runner.errors import is_in_users_code
 from runner.loop.compiled import Keys
 from runner.loop.partition import join, split
@@ -33,8 +34,8 @@ def features(run: str, step: int | None = None) -> "Features":
         ValueError: the directory holds no run, or one that neither encodes nor predicts.
     """
     opened = open_run(run)
-    if not hasattr(opened.scenario, "features"):
-        opened.require("predict")
+    if not supports(opened.scenario, Encoding):
+        opened.require(Predicting)
     return Features(opened, opened.step(step))
 
 
@@ -51,7 +52,7 @@ class Features:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Returns features `[N, F]` of x `[N, ...]`, in blocks, as a net takes far more memory than its outputs."""
-        method = "features" if hasattr(self._scenario, "features") else "predict"
+        method = "features" if supports(self._scenario, Encoding) else "predict"
         compute = functools.partial(_call, method, *split(self._scenario), self._state)
         blocks = np.split(np.asarray(x), range(AT_ONCE, len(x), AT_ONCE))
         return np.concatenate([np.asarray(compute(block)).reshape(len(block), -1) for block in blocks])
@@ -95,12 +96,12 @@ class Run:
         self.keys = Keys.of(jax.random.key(self.config["seed"]))
 
     @functools.cached_property
-    def scenario(self) -> Any:
+    def scenario(self) -> Scenario[PyTree]:
         """The scenario, with its nets fitted to the spec; no data is read."""
         return fit(self.config, make(self.config, "scenario"), self.spec)
 
     @functools.cached_property
-    def dataset(self) -> Any:
+    def dataset(self) -> Dataset:
         """The dataset, read from its source."""
         return make(self.config, "dataset")
 
@@ -119,7 +120,7 @@ class Run:
             )
         return step or self.checkpoints.best or steps[-1]
 
-    def state(self, step: int | None = None) -> Any:
+    def state(self, step: int | None = None) -> PyTree:
         """Restores the state of a step; by default the best."""
         template = jax.eval_shape(self.scenario.init, self.keys.init, self.spec)
         restored = self.checkpoints.restore(template, self.step(step))
@@ -136,12 +137,18 @@ class Run:
         evaluator = make(self.config, "evaluation")
         return evaluator(key, self.scenario, self.state(step), getattr(self.dataset, split))
 
-    def require(self, method: str) -> None:
-        """Raises ValueError if the scenario of the run does not have this method."""
-        if not hasattr(self.scenario, method):
-            raise ValueError(f"{self.path}: its scenario, {type(self.scenario).__name__}, cannot {method}")
+    def require(self, ability: type[Ability]) -> Ability:
+        """Returns the scenario of the run, if it has an ability.
 
-    def sample(self, n: int = 64, step: int | None = None, seed: int = 0, **settings: Any) -> np.ndarray:
+        Raises:
+            ValueError: it does not.
+        """
+        if not supports(self.scenario, ability):
+            name = type(self.scenario).__name__
+            raise ValueError(f"{self.path}: its scenario, {name}, cannot {' or '.join(members(ability))}")
+        return self.scenario
+
+    def sample(self, n: int = 64, step: int | None = None, seed: int = 0, **settings: object) -> np.ndarray:
         """Draws samples `[n, ...]`; equal seeds draw equal samples.
 
         Args:
@@ -153,13 +160,13 @@ class Run:
         Raises:
             ValueError: the scenario does not generate, or does not have a setting or rejects its value.
         """
-        self.require("sample")
-        if isinstance(settings.get("prompt"), str):
-            settings["prompt"] = self._tokens(settings["prompt"])
+        scenario = self.require(Sampling)
+        if isinstance(prompt := settings.get("prompt"), str):
+            settings["prompt"] = self._tokens(prompt)
         arguments = (jax.random.key(seed), self.state(step), n, tuple(settings.items()))
         try:
-            inspect.signature(self.scenario.sample).bind(*arguments[:3], **settings)
-            return np.asarray(_sample(*split(self.scenario), *arguments))
+            inspect.signature(scenario.sample).bind(*arguments[:3], **settings)
+            return np.asarray(_sample(*split(scenario), *arguments))
         except TypeError as error:
             if is_in_users_code(error):
                 raise
@@ -182,7 +189,7 @@ class Run:
         Raises:
             ValueError: the scenario does not predict, or the shape of the inputs is not that of the run's data.
         """
-        self.require("predict")
+        self.require(Predicting)
         if x.shape[1:] != self.spec.shape("x"):
             raise ValueError(
                 f"x: each has shape {x.shape[1:]}; the net of this run takes {self.spec.shape('x')}"
@@ -201,10 +208,10 @@ def _spec(directory: Directory) -> Spec:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4, 5))
-def _sample(structure: Any, numeric_leaves: tuple, key: Any, state: Any, n: int, settings: tuple):
+def _sample(structure: Hashable, numeric_leaves: tuple, key: Key, state: PyTree, n: int, settings: tuple):
     return join(structure, numeric_leaves).sample(key, state, n, **dict(settings))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _call(method: str, structure: Any, numeric_leaves: tuple, state: Any, x: Any):
+def _call(method: str, structure: Hashable, numeric_leaves: tuple, state: PyTree, x: np.ndarray):
     return getattr(join(structure, numeric_leaves), method)(state, x)

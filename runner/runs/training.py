@@ -12,6 +12,7 @@ import jax
 from runner.compose.build import build, bytes_of, refuse_beyond_memory
 from runner.compose.tree import leaves
 from runner.compose.trust import trusting
+from runner.core import Writer, abilities
 from runner.errors import Stopped, Unreadable
 from runner.loop.best import best_of
 from runner.runs import provenance
@@ -20,7 +21,7 @@ from runner.storage.checkpoints import Checkpoints
 from runner.storage.lock import Lock
 from runner.storage.run_directory import Directory
 from runner.storage.run_info import NO_BEST, RunInfo
-from runner.writers import Progress, Writer, figures, file_writers, parameter_table
+from runner.writers import Progress, figures, file_writers, parameter_table
 
 log = logging.getLogger("runner")
 NOT_ENDED = {"step": None, "best": NO_BEST, "stopped_early": False}
@@ -103,7 +104,7 @@ class Training:
                 **origin,
                 seed=self.config["seed"],
                 init_from=self.warm_start and self.warm_start.description,
-                weights=getattr(self.parts.scenario, "weights", "raw"),
+                weights=abilities.weights(self.parts.scenario),
                 saved=start or None,
                 changes=(before.changes if before else []) + dated,
                 **NOT_ENDED,
@@ -130,9 +131,7 @@ class Training:
         scenario, dataset, loop, _ = self.parts
         rows = dataset.train.size
         writers = [
-            *file_writers(
-                directory.path, dict(leaves(self.config)), start, getattr(scenario, "weights", "raw")
-            ),
+            *file_writers(directory.path, dict(leaves(self.config)), start, abilities.weights(scenario)),
             progress(loop.steps, start, rows and rows / dataset.train.batch_size),
         ]
         try:

@@ -1,16 +1,22 @@
 """Ensembles: several members of any scenario, trained as one."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Mean, Metrics, Spec
+from runner.core import Batch, Key, Mean, Metrics, PyTree, Scenario, Spec, abilities
+from runner.core.abilities import Ability, supports
 
-OPTIONAL = {name: name for name in ("predict", "reconstruct", "features", "sample", "summarize")} | {
-    "spread": "predict"
-}  # of an ensemble -> what its scenario needs for it
+OPTIONAL = {  # a member that some ensembles have -> what the scenario needs for it
+    "predict": abilities.Predicting,
+    "spread": abilities.Predicting,
+    "reconstruct": abilities.Reconstructing,
+    "features": abilities.Encoding,
+    "sample": abilities.Sampling,
+    "summarize": abilities.Summarizing,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,82 +35,87 @@ class Ensemble:
         size: the number of members.
     """
 
-    scenario: Any
+    scenario: Scenario[PyTree]
     size: int
 
     def __post_init__(self):
         if self.size < 1:
             raise ValueError(f"ensemble: {self.size} is less than 1; use null for no ensemble")
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Callable[..., PyTree]:
         """Returns an optional method, if the scenario has what it needs."""
-        if name in OPTIONAL and hasattr(self.scenario, OPTIONAL[name]):
+        if name in OPTIONAL and supports(self.scenario, OPTIONAL[name]):
             return getattr(self, f"_{name}")
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     @property
     def batches_per_step(self) -> int | None:
         """As many as one member takes: all members share them."""
-        return getattr(self.scenario, "batches_per_step", None)
+        return abilities.batches_per_step(self.scenario)
 
     @property
     def weights(self) -> str:
         """Which weights of each member are evaluated."""
-        return getattr(self.scenario, "weights", "raw")
+        return abilities.weights(self.scenario)
 
-    def init(self, key: Key, spec: Spec) -> Any:
+    def init(self, key: Key, spec: Spec) -> PyTree:
         """Returns the first states of the members, each from its own key."""
         return jax.vmap(self.scenario.init, (0, None))(jax.random.split(key, self.size), spec)
 
-    def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
+    def step(self, key: Key, state: PyTree, batch: Batch) -> tuple[PyTree, Metrics]:
         """Computes one step of each member, all on the same batch."""
         keys = jax.random.split(key, self.size)
         state, members = jax.vmap(self.scenario.step, (0, 0, None))(keys, state, batch)
         return state, _mean(members) | _each(members, self.size)
 
-    def evaluate(self, key: Key, state: Any, batch: Batch) -> Metrics:
+    def evaluate(self, key: Key, state: PyTree, batch: Batch) -> Metrics:
         """Evaluates the mean prediction, or the mean of the members, and each member."""
         keys = jax.random.split(key, self.size)
         members = jax.vmap(self.scenario.evaluate, (0, 0, None))(keys, state, batch)
-        if not hasattr(self.scenario, "judge"):
+        if not supports(self.scenario, abilities.Judging):
             return _mean(members) | _each(members, self.size)
         # `judge` needs the statistics of the data only, which all members share.
         first = jax.tree.map(lambda leaf: leaf[0], state)
         metrics = self.scenario.judge(first, self._predict(state, batch["x"]), batch)
         return metrics | _each(members, self.size)
 
-    def _members(self, method: str, state: Any, x: jax.Array) -> jax.Array:
+    def _require(self, ability: type[Ability]) -> Ability:
+        assert supports(self.scenario, ability)  # `__getattr__` has checked it
+        return self.scenario
+
+    def _members(self, method: str, state: PyTree, x: jax.Array) -> jax.Array:
         return jax.vmap(getattr(self.scenario, method), (0, None))(state, x)
 
-    def _predict(self, state: Any, x: jax.Array) -> jax.Array:
-        outputs = self._members("predict", state, x)
-        return self.scenario.combine(outputs) if hasattr(self.scenario, "combine") else outputs.mean(0)
+    def _predict(self, state: PyTree, x: jax.Array) -> jax.Array:
+        outputs, scenario = self._members("predict", state, x), self.scenario
+        return scenario.combine(outputs) if supports(scenario, abilities.Combining) else outputs.mean(0)
 
-    def _spread(self, state: Any, x: jax.Array) -> jax.Array:
+    def _spread(self, state: PyTree, x: jax.Array) -> jax.Array:
         return self._members("predict", state, x).std(0)
 
-    def _reconstruct(self, state: Any, x: jax.Array) -> jax.Array:
+    def _reconstruct(self, state: PyTree, x: jax.Array) -> jax.Array:
         return self._members("reconstruct", state, x).mean(0)
 
-    def _features(self, state: Any, x: jax.Array) -> jax.Array:
+    def _features(self, state: PyTree, x: jax.Array) -> jax.Array:
         return jnp.concatenate(list(self._members("features", state, x)), axis=-1)
 
-    def _sample(self, key: Key, state: Any, n: int, **settings: Any) -> jax.Array:
+    def _sample(self, key: Key, state: PyTree, n: int, **settings: object) -> jax.Array:
         """Returns samples of the members in turn."""
         each = -(-n // self.size)
-        draw = lambda key, state: self.scenario.sample(key, state, each, **settings)
+        draw = lambda key, state: self._require(abilities.Sampling).sample(key, state, each, **settings)
         x = jax.vmap(draw)(jax.random.split(key, self.size), state)
         return x.swapaxes(0, 1).reshape(-1, *x.shape[2:])[:n]
 
     def _summarize(self, means: Metrics) -> Metrics:
         names = [name for name in means if f"{name}/0" in means]
         of = lambda ending: {name: means[f"{name}{ending}"] for name in names}
-        members = [self.scenario.summarize(of(f"/{member}")) for member in range(self.size)]
+        summarize = self._require(abilities.Summarizing).summarize
+        members = [summarize(of(f"/{member}")) for member in range(self.size)]
         each = {
             f"{name}/{number}": value for number, own in enumerate(members) for name, value in own.items()
         }
         alone = {name: value for name, value in means.items() if name.partition("/")[0] not in names}
-        return self.scenario.summarize(of("") | alone) | each
+        return summarize(of("") | alone) | each
 
 
 def _mean(members: Metrics) -> Metrics:

@@ -1,12 +1,22 @@
 """Scenarios that change or record the steps of another scenario."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Metrics, Spec, begins, named_leaves, refuse_unknown_names
+from runner.core import (
+    Batch,
+    Key,
+    Metrics,
+    PyTree,
+    Scenario,
+    Spec,
+    begins,
+    named_leaves,
+    refuse_unknown_names,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,17 +28,17 @@ class Wrapper:
         names: of parts of its state, such as "net.params.linear"; a name ends where a part of a leaf's name ends.
     """
 
-    scenario: Any
+    scenario: Scenario[PyTree]
     names: tuple[str, ...]
     setting: ClassVar[str]  # by which a user chooses the names
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> PyTree:
         """Returns what only some scenarios have."""
         if name == "scenario" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.scenario, name)
 
-    def init(self, key: Key, spec: Spec) -> Any:
+    def init(self, key: Key, spec: Spec) -> PyTree:
         """Returns the first state.
 
         Raises:
@@ -38,11 +48,11 @@ class Wrapper:
         refuse_unknown_names(self.setting, self.names, state)
         return state
 
-    def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
+    def step(self, key: Key, state: PyTree, batch: Batch) -> tuple[PyTree, Metrics]:
         """Computes one step."""
         return self.scenario.step(key, state, batch)
 
-    def evaluate(self, key: Key, state: Any, batch: Batch) -> Metrics:
+    def evaluate(self, key: Key, state: PyTree, batch: Batch) -> Metrics:
         """Evaluates held-out data."""
         return self.scenario.evaluate(key, state, batch)
 
@@ -55,7 +65,7 @@ class Frozen(Wrapper):
 
     setting: ClassVar[str] = "freeze"
 
-    def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
+    def step(self, key: Key, state: PyTree, batch: Batch) -> tuple[PyTree, Metrics]:
         """Computes one step, and restores the frozen leaves."""
         after, metrics = self.scenario.step(key, state, batch)
         frozen = [begins(name, self.names) for name in named_leaves(state)]
@@ -69,7 +79,7 @@ class Watched(Wrapper):
 
     setting: ClassVar[str] = "watch"
 
-    def step(self, key: Key, state: Any, batch: Batch) -> tuple[Any, Metrics]:
+    def step(self, key: Key, state: PyTree, batch: Batch) -> tuple[PyTree, Metrics]:
         """Computes one step; the metrics include the named parts of the state after it."""
         after, metrics = self.scenario.step(key, state, batch)
         leaves = {name: leaf for name, leaf in named_leaves(after).items() if begins(name, self.names)}

@@ -153,6 +153,33 @@ def test_an_unknown_best_metric_is_refused_before_any_step():
         run(5, evaluator=Judge(), best="distant")
 
 
+def distance(key, scenario, state, source):
+    return {"distance": jnp.abs(state.count - 6)}, {}
+
+
+def test_a_plain_function_is_an_evaluator():
+    _, notes = run(9, evaluator=distance, evaluate_every=3, best="distance", patience=1)
+    assert [notes.rows[step]["validation/distance"] for step in (3, 6, 9)] == [3.0, 0.0, 3.0]
+    assert isinstance(notes.rows[3]["validation/distance"], float)
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "data", "message"),
+    [
+        (distance, DATA, "best: the evaluation has no metric 'accuracy'; it returns distance"),
+        (
+            lambda *_: ({"accuracy": np.zeros(3)}, {}),
+            DATA,
+            r"accuracy: the evaluator returns an array \(3,\)",
+        ),
+        (distance, SOURCE, "evaluator: there is no validation split"),
+    ],
+)
+def test_what_a_function_cannot_evaluate_is_refused(evaluator, data, message):
+    with pytest.raises(ValueError, match=message):
+        run(9, data=data, evaluator=evaluator, evaluate_every=3, best="accuracy")
+
+
 def test_a_loss_that_is_not_finite_is_named_with_its_step():
     with pytest.raises(NotFinite, match="loss is nan at step 7"):
         run(20, Count(explodes_at=7))
