@@ -2,4 +2,4 @@
 
 from importlib.metadata import version
 
-__version__ = version("runner")
+__version__ = version("jax-runner")
