@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 WORKERS ?= auto
 REPEATS ?= 3
 
-.PHONY: run test slow check lint learn faults bench bench-quick clean
+.PHONY: run test slow check lint docs learn faults bench bench-quick clean
 
 run: $(READY)
 	$(BIN)/runner
@@ -23,13 +23,18 @@ slow: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 # All that .ci/run asks for.
-check: lint test slow
+check: lint docs test slow
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# Builds the documentation in site/; warnings are errors, also in pages that have not changed.
+docs: $(READY)
+	rm -rf docs/api
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs site
 
 # Trains every scenario and experiment on three seeds, and compares each with its baseline.
 learn: $(READY)
@@ -57,4 +62,4 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv-* .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv-* .pytest_cache .ruff_cache .import_linter_cache site docs/api

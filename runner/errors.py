@@ -12,6 +12,21 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+__all__ = [
+    "Busy",
+    "ConfigError",
+    "Misfit",
+    "NotFinite",
+    "Occupied",
+    "RunnerError",
+    "Stopped",
+    "StorageError",
+    "Unreadable",
+    "Untrusted",
+    "describe",
+    "exit_code",
+]
+
 OWN = Path(__file__).parent
 # Frames of these libraries are skipped when the file and line of a fault are shown, in favor of the caller's code.
 LIBRARIES = {"absl", "chex", "flax", "haiku", "hydra", "jax", "jaxlib", "matplotlib", "numpy", "omegaconf"}

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+__all__ = ["Integrator", "euler", "heun", "rk4"]
+
 
 class Integrator(NamedTuple):
     """An explicit Runge-Kutta method, given by its Butcher tableau, for fields that do not depend on time.
@@ -12,8 +14,9 @@ class Integrator(NamedTuple):
     Source: Hairer, Nørsett and Wanner 1993, "Solving Ordinary Differential Equations I", section II.1.
     """
 
-    stages: tuple[tuple[float, ...], ...]  # for each stage but the first, the weights of the slopes before it
-    weights: tuple[float, ...]  # of all slopes, in the step
+    #: for each stage but the first, the weights of the slopes before it
+    stages: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]  #: of all slopes, in the step
 
     def step(self, field: Callable[[Any], Any], y: Any, slope: Any, size: Any) -> Any:
         """Returns y after one step along dy/dt = field(y).
@@ -37,6 +40,7 @@ class Integrator(NamedTuple):
         return move(self.weights)
 
 
-euler = Integrator((), (1.0,))
-heun = Integrator(((1.0,),), (0.5, 0.5))
+euler = Integrator((), (1.0,))  #: Euler's method, of order 1
+heun = Integrator(((1.0,),), (0.5, 0.5))  #: Heun's method, of order 2
+#: the classical Runge-Kutta method, of order 4
 rk4 = Integrator(((0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6))

@@ -16,6 +16,8 @@ from runner.core import Params
 from runner.core.bounds import Bound, check, decay, optional, positive, require, weight
 from runner.schedules import Constant
 
+__all__ = ["Recipe", "adam", "adamw", "lion", "rmsprop", "sgd"]
+
 Schedule = Callable[[Any], Any]
 RATE = Bound(lambda value: 0 < value < math.inf, "{value} is not a finite number above 0")
 OPTIONS = dict.fromkeys(("b1", "b2", "decay", "momentum"), decay) | dict.fromkeys(

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 
 from runner.core.bounds import Bound, check, positive, require
 
+__all__ = ["Constant", "Cosine", "Exponential", "Piecewise", "WarmupCosine"]
+
 FRACTION = Bound(lambda value: 0 < value < 1, "{value} is not a fraction of the run, above 0 and below 1")
 SHARE = Bound(lambda value: 0 <= value <= 1, "{value} is not a share of the full rate, from 0 to 1")
 

@@ -14,6 +14,25 @@ from runner.core.spec import Spec
 if TYPE_CHECKING:
     from typing_extensions import TypeIs  # part of `typing` from Python 3.13 on
 
+__all__ = [
+    "Averaging",
+    "Combining",
+    "Compiling",
+    "CountingUpdates",
+    "Encoding",
+    "Judging",
+    "Naming",
+    "Predicting",
+    "Reconstructing",
+    "Sampling",
+    "ShapingNets",
+    "Spreading",
+    "Standardizing",
+    "Summarizing",
+    "TakingBatches",
+    "supports",
+]
+
 SIMILAR = 0.83  # of 1: one slip in a word of six letters, such as `sampel`
 Ability = TypeVar("Ability")
 

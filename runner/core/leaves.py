@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-# A tree of arrays, such as a state or the outputs of a net: an array, or tuples, lists, dicts and other containers that
-# JAX knows, of trees. Python has no type for it.
+#: A tree of arrays, such as a state or the outputs of a net: an array, or tuples, lists, dicts and other containers
+#: that JAX knows, of trees. Python has no type for it.
 PyTree: TypeAlias = Any
 
 

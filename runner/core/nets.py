@@ -11,15 +11,15 @@ import optax
 from runner.core.leaves import PyTree
 from runner.core.protocol import Batch, Key, Metrics, Optimizer, Params
 
-Net = hk.TransformedWithState  # in the calling convention of this package
-NetLike = tuple[Callable[..., PyTree], Callable[..., PyTree]]  # any accepted net, see `lift`
+Net = hk.TransformedWithState  #: a net in the calling convention of `lift`
+NetLike = tuple[Callable[..., PyTree], Callable[..., PyTree]]  #: any accepted net, see `lift`
 
 
 class TrainState(NamedTuple):
     """The training state of one net."""
 
     params: Params
-    net_state: PyTree  # state of the net from call to call, such as the moving statistics of BatchNorm
+    net_state: PyTree  #: state of the net from call to call, such as the moving statistics of BatchNorm
     opt_state: PyTree
 
 

@@ -13,20 +13,20 @@ from runner.core.spec import Spec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Key = jax.Array  # a typed key, as returned by jax.random.key
-Params = optax.Params
-Batch = Mapping[str, PyTree]  # arrays [B, ...]; empty if there is no data
-Metrics = dict[str, PyTree]  # name -> array or `Mean`
-Draw = Callable[[], "Figure"]
-Figures = Mapping[str, Draw]  # name -> a function that draws a figure
-Loss = Callable[..., jax.Array]  # outputs, targets -> values [B, ...], unreduced as in optax
+Key = jax.Array  #: a typed key, as returned by jax.random.key
+Params = optax.Params  #: a pytree of the arrays that are trained
+Batch = Mapping[str, PyTree]  #: arrays [B, ...]; empty if there is no data
+Metrics = dict[str, PyTree]  #: name -> array or `Mean`
+Draw = Callable[[], "Figure"]  #: a function that draws a matplotlib figure
+Figures = Mapping[str, Draw]  #: name -> a function that draws a figure
+Loss = Callable[..., jax.Array]  #: outputs, targets -> values [B, ...], unreduced as in optax
 
 
 class AdversarialLoss(NamedTuple):
     """The losses per example of the two players of an adversarial game, from the logits of the discriminator."""
 
-    generator: Callable[[jax.Array], jax.Array]  # fake [B] -> [B]
-    discriminator: Callable[[jax.Array, jax.Array], jax.Array]  # real [B], fake [B] -> [B]
+    generator: Callable[[jax.Array], jax.Array]  #: fake [B] -> [B]
+    discriminator: Callable[[jax.Array, jax.Array], jax.Array]  #: real [B], fake [B] -> [B]
 
     def judge(self, real: jax.Array, fake: jax.Array) -> Metrics:
         """Returns the metrics of an evaluation: the losses of both players and the logits themselves, each [B]."""
@@ -41,9 +41,9 @@ class AdversarialLoss(NamedTuple):
 class Likelihood(NamedTuple):
     """A distribution of each entry of x, given the outputs of a decoder."""
 
-    negative_log: Callable[[jax.Array, jax.Array], jax.Array]  # outputs, x -> nats, all [B, ...]
-    mean: Callable[[jax.Array], jax.Array]  # outputs -> mean of the distribution, both [B, ...]
-    bounds: tuple[float, float] | None  # bounds of x, if there are any
+    negative_log: Callable[[jax.Array, jax.Array], jax.Array]  #: outputs, x -> nats, all [B, ...]
+    mean: Callable[[jax.Array], jax.Array]  #: outputs -> mean of the distribution, both [B, ...]
+    bounds: tuple[float, float] | None  #: bounds of x, if there are any
 
 
 class Optimizer(Protocol):
@@ -138,6 +138,7 @@ class Dataset(NamedTuple):
         return self.train.spec
 
 
+#: the type of the state of a scenario, a pytree of arrays
 State = TypeVar("State")
 AnyState = TypeVar("AnyState", contravariant=True)
 

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-Array = jax.Array | np.ndarray
+Array = jax.Array | np.ndarray  #: an array on a device or on the host
 
 
 class Modes(NamedTuple):
     """The known modes of a mixture of equal, isotropic Gaussians."""
 
-    centres: ArrayLike  # [M, D]
-    spread: ArrayLike  # the standard deviation of each mode, a scalar
+    centres: ArrayLike  #: [M, D]
+    spread: ArrayLike  #: the standard deviation of each mode, a scalar
 
 
 class Column(NamedTuple):

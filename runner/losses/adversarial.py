@@ -29,14 +29,19 @@ def _cross_entropy(real: jax.Array, fake: jax.Array) -> jax.Array:
     return softplus(-real) + softplus(fake)  # -log D is softplus(-logit), which overflows for no logit
 
 
+#: The generator minimizes log(1 - D(f)), where D(f) is the probability that its x is real (Goodfellow et al. 2014).
 minimax = AdversarialLoss(generator=lambda fake: -softplus(fake), discriminator=_cross_entropy)
+#: The generator minimizes -log D(f), whose gradient does not vanish (Goodfellow et al. 2014, section 3).
 non_saturating = AdversarialLoss(generator=lambda fake: softplus(-fake), discriminator=_cross_entropy)
+#: Squared distances of the logits from 1 for real x and 0 for generated x (Mao et al. 2017).
 least_squares = AdversarialLoss(
     generator=lambda fake: 0.5 * jnp.square(fake - 1),
     discriminator=lambda real, fake: 0.5 * (jnp.square(real - 1) + jnp.square(fake)),
 )
+#: Hinge losses of the logits (Lim and Ye 2017).
 hinge = AdversarialLoss(
     generator=lambda fake: -fake,
     discriminator=lambda real, fake: relu(1 - real) + relu(1 + fake),
 )
+#: Differences of logits, for a Lipschitz discriminator (Arjovsky et al. 2017).
 wasserstein = AdversarialLoss(generator=lambda fake: -fake, discriminator=lambda real, fake: fake - real)

@@ -8,7 +8,7 @@ from runner.core.bounds import check, positive
 
 
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Returns |predictions - targets|, in their shape."""
+    """Returns `|predictions - targets|`, in their shape."""
     return jnp.abs(predictions - targets)
 
 

@@ -10,7 +10,7 @@ BLOCK = 2**22  # numbers in the largest block of differences, 16 MB
 
 @jax.jit
 def energy_distance(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Computes the energy distance of two distributions: 2 E|x - y| - E|x - x'| - E|y - y'|.
+    """Computes the energy distance of two distributions: `2 E|x - y| - E|x - x'| - E|y - y'|`.
 
     The estimate is unbiased (no example is compared with itself): for equal distributions it is about 0, and may be
     negative.

@@ -28,7 +28,7 @@ class AutoencoderState(NamedTuple):
 
     encoder: TrainState
     decoder: TrainState
-    inputs: Statistics  # of x
+    inputs: Statistics  #: of x
 
 
 @dataclasses.dataclass(frozen=True)

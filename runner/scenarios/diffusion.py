@@ -29,9 +29,9 @@ class DiffusionState(NamedTuple):
     """The state that one step passes to the next."""
 
     net: TrainState
-    average: Params  # of the net, or None if it is off
-    inputs: Statistics  # of x, in the shape of one example, which is the shape of the noise that sampling starts from
-    step: jax.Array  # int32, the number of steps so far
+    average: Params  #: of the net, or None if it is off
+    inputs: Statistics  #: of x, in the shape of one example, which is the shape of the noise that sampling starts from
+    step: jax.Array  #: int32, the number of steps so far
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,8 +32,8 @@ class GANState(NamedTuple):
 
     generator: TrainState
     discriminator: TrainState
-    average: Params  # of the generator, or None if it is off
-    step: jax.Array  # int32, the number of steps so far
+    average: Params  #: of the generator, or None if it is off
+    step: jax.Array  #: int32, the number of steps so far
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,7 +30,7 @@ class LanguageModelState(NamedTuple):
     """The state that one step passes to the next."""
 
     net: TrainState
-    entropy: Any  # of one more token, in nats, or None if it is unknown
+    entropy: Any  #: of one more token, in nats, or None if it is unknown
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from runner.integrators import Integrator
 class ODEGANState(NamedTuple):
     """The state that one step passes to the next."""
 
-    generator: TrainState  # its `opt_state` is empty, as that of the discriminator
+    generator: TrainState  #: its `opt_state` is empty, as that of the discriminator
     discriminator: TrainState
 
 

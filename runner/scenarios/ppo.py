@@ -30,8 +30,8 @@ class PPOState(NamedTuple):
 
     policy: TrainState
     value: TrainState
-    environments: Any  # the states of the copies, each leaf [E, ...]
-    returns: jax.Array  # the sums of rewards of the episodes under way, [E]
+    environments: Any  #: the states of the copies, each leaf [E, ...]
+    returns: jax.Array  #: the sums of rewards of the episodes under way, [E]
 
 
 @dataclasses.dataclass(frozen=True)

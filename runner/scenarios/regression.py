@@ -28,9 +28,9 @@ class RegressionState(NamedTuple):
     """The state that one step passes to the next."""
 
     net: TrainState
-    inputs: Statistics  # of x
-    targets: Statistics  # of y
-    centre: jax.Array  # mean of y in training, about which the moments of R2 are taken
+    inputs: Statistics  #: of x
+    targets: Statistics  #: of y
+    centre: jax.Array  #: mean of y in training, about which the moments of R2 are taken
 
 
 @dataclasses.dataclass(frozen=True)

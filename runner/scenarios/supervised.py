@@ -33,7 +33,7 @@ class SupervisedState(NamedTuple):
     """The state that one step passes to the next."""
 
     net: TrainState
-    inputs: Statistics  # of x
+    inputs: Statistics  #: of x
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ class VAEState(NamedTuple):
 
     encoder: TrainState
     decoder: TrainState
-    inputs: Statistics  # of x
+    inputs: Statistics  #: of x
 
 
 @dataclasses.dataclass(frozen=True)
