@@ -8,6 +8,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,25 @@ def test_the_citation_the_changelog_and_the_package_name_one_version():
     assert citation["version"] == VERSION
     assert citation["license"] == PROJECT["license"]
     assert citation["authors"] == PROJECT["authors"]
+
+
+@pytest.mark.parametrize("path", [".ci/run", ".pre-commit-config.yaml", ".github/workflows/ci.yml"])
+def test_every_make_command_of_the_automation_has_its_targets(path):
+    text = re.sub(r"\$\{\{ matrix\.python \}\}", "3.11", (ROOT / path).read_text())
+    assert path == ".ci/run" or yaml.safe_load(text)
+    commands = re.findall(r"^(?:\s*(?:- run|entry): )?make (.+)$", text, re.MULTILINE)
+    assert commands
+    for command in commands:
+        words = ["make", "--dry-run", "VENV=.venv-ci", *command.split()]
+        subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
+
+
+def test_continuous_integration_covers_the_oldest_and_the_newest_python():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    pythons = {entry["python"] for entry in workflow["jobs"]["test"]["strategy"]["matrix"]["include"]}
+    supported = [word.rsplit(" ", 1)[1] for word in PROJECT["classifiers"] if ":: 3." in word]
+    assert pythons == {supported[0], supported[-1]}
+    assert PROJECT["requires-python"] == f">={supported[0]}"
 
 
 def test_nothing_tells_users_to_install_the_unrelated_package_of_the_same_name():
