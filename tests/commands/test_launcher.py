@@ -62,7 +62,7 @@ def equal(one, two):
     return same_record and all(np.array_equal(*pair) for pair in zip(leaves(one), leaves(two), strict=True))
 
 
-@pytest.mark.parametrize("scenario", ["supervised", "gan"])
+@pytest.mark.parametrize("scenario", ["supervised", pytest.param("gan", marks=pytest.mark.slow)])
 def test_each_member_of_a_sweep_of_rates_is_the_same_run_alone(tmp_path, scenario):
     command = [*COMMANDS[scenario], *WARMED]
     rates = ",".join(map(str, RATES))

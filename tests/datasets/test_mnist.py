@@ -86,6 +86,17 @@ def test_missing_files_are_named(tmp_path):
         ),
         ("t10k-labels-idx1-ubyte", idx(IMAGES), "path: .* has shape"),
     ],
+    ids=[  # workers have to agree about them, which compressed bytes, holding a time, do not
+        "an empty file",
+        "a page",
+        "a missing byte",
+        "a cut header",
+        "a cut archive",
+        "images that are too low",
+        "a missing label",
+        "a class that is too large",
+        "images instead of labels",
+    ],
 )
 def test_a_damaged_file_is_named(tmp_path, name, content, message):
     folder = write(tmp_path)

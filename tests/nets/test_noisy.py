@@ -12,8 +12,8 @@ from runner.nets import residual_mlp, unet
 SMALL = {
     "residual_mlp": (residual_mlp((8, 8, 1), size=16, blocks=1, embedding_size=4), (8, 8, 1)),
     "residual_mlp of points": (residual_mlp((2,), size=16, blocks=2, embedding_size=4), (2,)),
-    "unet": (unet((8, 8, 1), (4, 8), blocks=1, embedding_size=4), (8, 8, 1)),
-    "unet in colours": (unet((8, 12, 3), (4, 4, 8), blocks=2, embedding_size=4), (8, 12, 3)),
+    "unet": (unet((4, 4, 1), (4, 8), blocks=2, embedding_size=4), (4, 4, 1)),
+    "unet in colours": (unet((8, 12, 3), (4, 4, 8), blocks=1, embedding_size=4), (8, 12, 3)),
 }
 nets = pytest.mark.parametrize("name", SMALL)
 

@@ -1,12 +1,9 @@
 """Compiled programs in memory: released where there are very many, and otherwise kept."""
 
 import functools
-from types import SimpleNamespace
 
-import bounds
 import jax
 import jax.numpy as jnp
-import pytest
 
 from runner.compose.build import build
 from runner.compose.command_line import compose
@@ -60,20 +57,3 @@ def test_runs_of_many_structures_in_one_process_keep_its_memory_maps_bounded(mon
     for size in range(9, 15):
         train(f"net.hidden_sizes=[{size}]")
         assert memory_maps() - before < 3 * of_one_run
-
-
-@pytest.mark.parametrize(
-    ("maps", "memory", "status"),
-    [
-        (bounds.MOST_MAPS, bounds.MOST_MEMORY, 0),
-        (bounds.MOST_MAPS + 1, 0, 1),
-        (0, bounds.MOST_MEMORY + 1, 1),
-    ],
-)
-def test_a_session_fails_where_a_worker_was_larger_than_allowed(maps, memory, status, monkeypatch):
-    monkeypatch.setattr(bounds.shutil, "rmtree", lambda *_, **__: None)
-    plugin, session = bounds.Bounds(), SimpleNamespace(config=SimpleNamespace(), exitstatus=0)
-    worker = SimpleNamespace(workeroutput={"peak": (maps, memory)}, gateway=SimpleNamespace(id="gw0"))
-    plugin.pytest_testnodedown(worker)
-    plugin.pytest_sessionfinish(session)
-    assert session.exitstatus == status
