@@ -27,7 +27,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from runner import metrics, open_run
-from runner.compose.command_line import compose, parts
+from runner.compose.choices import parts
+from runner.compose.command_line import compose
 from runner.environments import CartPole
 from runner.evaluators.means import passes
 from runner.runs.training import Training

@@ -80,9 +80,9 @@ def _train(arguments: list[str]) -> None:
     parser = get_args_parser()
     parser.error = _refuse
     parsed = parser.parse_args(arguments)
-    if parsed.help:
-        return launch.show_help(parsed, parser)
-    if any((parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)):
+    if parsed.help or parsed.shell_completion:
+        return launch.show(parsed, parser)
+    if any((parsed.hydra_help, parsed.cfg, parsed.info)):
         return _hydra()
     folders = [parsed.config_dir] if parsed.config_dir else []
     if parsed.multirun:

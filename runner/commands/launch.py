@@ -18,7 +18,8 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from runner.compose.checks import check, complete
-from runner.compose.command_line import checked, is_hydras, jobs, opened
+from runner.compose.choices import opened
+from runner.compose.command_line import checked, is_hydras, jobs
 from runner.compose.tree import TARGET, target_of
 from runner.errors import ConfigError
 from runner.process.files import replace
@@ -133,10 +134,13 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
     return frozen
 
 
-def show_help(arguments: Any, parser: Any) -> None:
-    """Prints the help of Hydra's template, with the parts and the settings of the chosen parts."""
+def show(arguments: Any, parser: Any) -> None:
+    """Prints the help of Hydra's template, with the parts and the settings of the chosen parts; or completes a word."""
     with opened([arguments.config_dir] if arguments.config_dir else []) as hydra:
-        hydra.app_help("config", parser, arguments)
+        if arguments.shell_completion:
+            hydra.shell_completion("config", arguments.overrides)
+        else:
+            hydra.app_help("config", parser, arguments)
 
 
 def _checked(overrides: Sequence[str], loader: Any) -> dict[tuple[str, ...], dict]:

@@ -38,9 +38,9 @@ def status(run: str) -> None:
 
 def parts(group: str | None = None) -> None:
     """Lists the parts with their settings and defaults: [GROUP]."""
-    from runner.compose import command_line
+    from runner.compose import choices
 
-    known = command_line.parts()
+    known = choices.parts()
     if group is not None and group not in known:
         raise ValueError(f"{group} is not a group of parts; known: {', '.join(known)}")
     for name, options in known.items():

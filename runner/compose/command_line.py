@@ -4,16 +4,11 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -22,8 +17,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.compose.checks import OFF, check
-from runner.compose.signatures import signature
-from runner.compose.tree import is_part, is_reference, referenced, settings_of, target_of
+from runner.compose.choices import opened
+from runner.compose.tree import is_reference, referenced
 from runner.errors import ConfigError
 from runner.process.terminal import near
 
@@ -108,82 +103,6 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
     return [job for batch in BasicSweeper.split_arguments(_parse(overrides), None) for job in batch]
 
 
-def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
-    """Returns each part that a configuration can choose: group -> choice -> what it is ("about") and its "settings".
-
-    A file with the header `# @listed false` can be chosen but is left out: it holds the settings of one scenario or
-    of a test, and is not a part of its own.
-    """
-    with opened(folders) as hydra:
-        loader: Any = hydra.config_loader
-        return {
-            group: {
-                name: _part(loader, group, name)
-                for name in loader.get_group_options(group)
-                if loader.repository.load_config(f"{group}/{name}").header.get("listed") != "false"
-            }
-            for group in loader.list_groups("")
-            if group != "hydra"
-        }
-
-
-def _part(loader: Any, group: str, name: str) -> dict:
-    loaded = loader.repository.load_config(f"{group}/{name}")
-    config: Any = OmegaConf.to_container(loaded.config)
-    for default in loaded.defaults_list:
-        parent = default.get_name() if not default.is_self() and hasattr(default, "get_name") else None
-        if parent and not getattr(default, "group", None):
-            config = _part(loader, group, parent)["settings"] | config
-    config = config.get(group, config)
-    read = signature(target_of(config)) if is_part(config) else None
-    return {"about": read.about if read else "", "settings": settings_of(config)}
-
-
-class Loader(ConfigLoaderImpl):
-    """Hydra's loader, except that it composes each job of a sweep once for the checks, the sweeper and the launcher.
-
-    Attributes:
-        jobs: the composed configurations, by the settings of the job.
-    """
-
-    def __init__(self, path: Any):
-        super().__init__(path)
-        self.jobs: dict[tuple[str, ...], Any] = {}
-
-    def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
-        """Returns the configuration of a job; resolved values such as the time of day are those of the sweep."""
-        composed = self.jobs.get(tuple(sweep_overrides))
-        if composed is None:
-            return super().load_sweep_config(master_config, sweep_overrides)
-        OmegaConf.copy_cache(from_config=master_config, to_config=composed)
-        return composed
-
-    def get_group_options(
-        self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any
-    ) -> list[str]:
-        """Returns the choices of a group; Hydra would copy its whole repository for each group."""
-        return self.repository.get_group_options(group_name, results_filter)
-
-
-@contextmanager
-def opened(folders: Sequence[str]) -> Iterator[Hydra]:
-    """Opens the configurations of this package, of other packages and of the folders."""
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise ConfigError(f"--config-dir: {folder} is not a folder")
-    previous = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    path = create_config_search_path("pkg://runner.conf")
-    for folder in folders:
-        path.prepend("command-line", f"file://{Path(folder).absolute()}", anchor="schema")
-    hydra = Hydra(task_name="runner", config_loader=Loader(path))
-    GlobalHydra.instance().initialize(hydra)
-    try:
-        yield hydra
-    finally:
-        GlobalHydra.instance().hydra = previous
-
-
 def _parse(overrides: Sequence[str]) -> list[Override]:
     try:
         return OverridesParser.create().parse_overrides(list(overrides))
@@ -262,14 +181,15 @@ def _check_choice(override: Override, loader: Any) -> None:
     group, choice = override.key_or_group, override.value()
     if not group:
         raise ConfigError(f"{override.input_line}: names no part; settings are key=value")
-    known = loader.get_group_options(group)
-    if not known:
+    if not loader.repository.group_exists(group):
         raise ConfigError(f"unknown part {group}{near(group, loader.list_groups(''))}")
     if override.is_delete() or (choice is None and group in ("experiment", "debug")):
         return
     if not (isinstance(choice, str) and choice.replace("-", "_").isidentifier()):
-        raise ConfigError(f"{group}: {choice!r} is not a plain name; known: {', '.join(known)}")
-    if choice not in known:
+        known = ", ".join(loader.get_group_options(group))
+        raise ConfigError(f"{group}: {choice!r} is not a plain name; known: {known}")
+    if not loader.repository.config_exists(f"{group}/{choice}"):
+        known = loader.get_group_options(group)
         raise ConfigError(f"unknown {group} {choice}{near(choice, known)}; known: {', '.join(known)}")
 
 

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 
 from runner.compose.build import build, follow, make
 from runner.compose.checks import complete
-from runner.compose.command_line import change, checked, compose, jobs, opened, parts
+from runner.compose.choices import opened
+from runner.compose.command_line import change, checked, compose, jobs
 from runner.errors import ConfigError
 from runner.storage.run_directory import differences
 
@@ -110,38 +111,6 @@ def test_a_sweep_is_the_product_of_its_values():
     assert jobs(["net=mlp,cnn", "seed=range(2)"]) == [
         [f"net={net}", f"seed={seed}"] for net in ("mlp", "cnn") for seed in (0, 1)
     ]
-
-
-def test_parts_are_listed_with_inherited_settings(tmp_path):
-    (tmp_path / "optimizer").mkdir()
-    (tmp_path / "optimizer" / "mine.yaml").write_text("defaults: [adam, _self_]\nb1: 0.4\n")
-    listed = parts([str(tmp_path)])
-    assert listed["optimizer"]["mine"]["settings"]["b1"] == 0.4
-    assert listed["optimizer"]["mine"]["settings"]["learning_rate"] == 1e-3
-    assert listed["net"]["mlp"]["about"].startswith("Builds a multi-layer perceptron")
-    assert "hydra" not in listed
-
-
-def test_settings_of_one_scenario_or_of_a_test_are_not_listed_but_can_be_chosen():
-    listed = parts()
-    assert set(listed["optimizer"]) == {"adam", "adamw", "lion", "rmsprop", "sgd"}
-    assert set(listed["debug"]) == {"nan", "one_step", "overfit"}
-    assert compose(["optimizer=adam_gan"])["optimizer"]["b1"] == 0.5
-    assert compose(["optimizer=adam_ppo"])["optimizer"]["learning_rate"] == 2.5e-3
-    assert compose(["optimizer=adamw_regression"])["optimizer"]["weight_decay"] == 10.0
-    assert compose(["optimizer=adamw_transformer"])["optimizer"]["clip"] == 1.0
-    assert compose(["scenario=gan", "debug=laws_gan"])["scenario"]["critic_steps"] == 2
-
-
-@pytest.mark.parametrize(
-    "group", ["scenario", "net", "optimizer", "schedule", "dataset", "evaluation", "experiment"]
-)
-def test_every_choice_of_every_group_composes(group):
-    path = ["dataset.path=x"]
-    needed = dict.fromkeys(("npz", "mnist", "text", "image_folder"), path)
-    needed |= {"csv": [*path, "dataset.target=y"], "features": ["evaluation.features.run=x"]}
-    for name in parts()[group]:
-        compose([f"{group}={name}", *needed.get(name, [])])
 
 
 def test_a_command_is_checked_without_jax():

@@ -1,0 +1,128 @@
+"""The choices of each part: where their files are searched, and which of them are listed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from omegaconf import OmegaConf
+
+from runner.compose.signatures import signature
+from runner.compose.tree import is_part, settings_of, target_of
+from runner.errors import ConfigError
+
+FOLDERS: dict[str, Any] = {
+    "pkg": resources.files,
+    "file": Path,
+}  # scheme of a source -> how to open its folder
+
+
+def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
+    """Returns each part that is listed: group -> choice -> what it is ("about") and its "settings"."""
+    with opened(folders) as hydra:
+        loader: Any = hydra.config_loader
+        return {
+            group: {name: _part(loader, group, name) for name in loader.get_group_options(group)}
+            for group in loader.list_groups("")
+            if group != "hydra"
+        }
+
+
+def _part(loader: Any, group: str, name: str) -> dict:
+    loaded = loader.repository.load_config(f"{group}/{name}")
+    config: Any = OmegaConf.to_container(loaded.config)
+    for default in loaded.defaults_list:
+        parent = default.get_name() if not default.is_self() and hasattr(default, "get_name") else None
+        if parent and not getattr(default, "group", None):
+            config = _part(loader, group, parent)["settings"] | config
+    config = config.get(group, config)
+    read = signature(target_of(config)) if is_part(config) else None
+    return {"about": read.about if read else "", "settings": settings_of(config)}
+
+
+class Repository(ConfigRepository):
+    """Hydra's repository of configurations, except that it lists no file with the header `# @listed false`.
+
+    Such a file holds the settings of one scenario or of a test. It can be chosen like any other.
+
+    Attributes:
+        options: the choices of each group and filter; Hydra asks for them several times.
+    """
+
+    def __init__(self, path: Any):
+        super().__init__(path)
+        self.options: dict[tuple[str, ObjectType | None], list[str]] = {}
+
+    def get_group_options(
+        self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG
+    ) -> list[str]:
+        """Returns the choices of a group that are listed, or with another filter what Hydra returns."""
+        key = (group_name, results_filter)
+        if key not in self.options:
+            options = super().get_group_options(group_name, results_filter)
+            self.options[key] = [
+                option
+                for option in options
+                if results_filter is not ObjectType.CONFIG or self._is_listed(f"{group_name}/{option}")
+            ]
+        return self.options[key]
+
+    def _is_listed(self, choice: str) -> bool:
+        source: Any = self._find_object_source(choice, ObjectType.CONFIG)
+        if source.scheme() not in FOLDERS:
+            return True
+        file = FOLDERS[source.scheme()](source.path).joinpath(f"{choice}.yaml")
+        with file.open(encoding="utf-8") as text:  # only its header, because to parse all files takes long
+            return source._get_header_dict(text.read(512)).get("listed") != "false"
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, except that it composes each job of a sweep once for the checks, the sweeper and the launcher.
+
+    Attributes:
+        jobs: the composed configurations, by the settings of the job.
+    """
+
+    def __init__(self, path: Any):
+        super().__init__(path)
+        self.repository = Repository(path)
+        self.jobs: dict[tuple[str, ...], Any] = {}
+
+    def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
+        """Returns the configuration of a job; resolved values such as the time of day are those of the sweep."""
+        composed = self.jobs.get(tuple(sweep_overrides))
+        if composed is None:
+            return super().load_sweep_config(master_config, sweep_overrides)
+        OmegaConf.copy_cache(from_config=master_config, to_config=composed)
+        return composed
+
+    def get_group_options(
+        self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any, **__: Any
+    ) -> list[str]:
+        """Returns the choices of a group; Hydra would copy its whole repository for each group."""
+        return self.repository.get_group_options(group_name, results_filter)
+
+
+@contextmanager
+def opened(folders: Sequence[str]) -> Iterator[Hydra]:
+    """Opens the configurations of this package, of other packages and of the folders."""
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--config-dir: {folder} is not a folder")
+    GlobalHydra.instance().clear()
+    path = create_config_search_path("pkg://runner.conf")
+    for folder in folders:
+        path.prepend("command-line", f"file://{Path(folder).absolute()}", anchor="schema")
+    hydra = Hydra(task_name="runner", config_loader=Loader(path))
+    GlobalHydra.instance().initialize(hydra)
+    try:
+        yield hydra
+    finally:
+        GlobalHydra.instance().clear()
