@@ -5,22 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from runner.core import (
-    Batch,
-    Key,
-    Loss,
-    Metrics,
-    Optimizer,
-    Spec,
-    Statistics,
-    TrainState,
-    create,
-    forward,
-    infer,
-    per_example,
-    update_jointly,
-)
+from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import count, loss_of_targets, require
+from runner.core.nets import create, forward, infer, update_jointly
+from runner.core.reductions import per_example
 
 
 class AutoencoderState(NamedTuple):

@@ -6,23 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    Batch,
-    Key,
-    Loss,
-    Metrics,
-    Optimizer,
-    Params,
-    Spec,
-    Statistics,
-    TrainState,
-    averages,
-    create,
-    forward,
-    per_example,
-    update,
-)
+from runner.core import Batch, Key, Loss, Metrics, Optimizer, Params, Spec, Statistics, TrainState, averages
 from runner.core.bounds import count, decay, loss_of_targets, optional, override, require, weight
+from runner.core.nets import create, forward, update
+from runner.core.reductions import per_example
 
 
 class DiffusionState(NamedTuple):

@@ -7,23 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    AdversarialLoss,
-    Batch,
-    Key,
-    Metrics,
-    Optimizer,
-    Params,
-    Spec,
-    TrainState,
-    averages,
-    create,
-    forward,
-    infer,
-    split_batches,
-    update,
-)
+from runner.core import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState, averages
 from runner.core.bounds import adversarial_loss, at_most, count, decay, optional, require, weight
+from runner.core.nets import create, forward, infer, split_batches, update
 from runner.losses import penalties
 
 

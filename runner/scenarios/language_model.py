@@ -7,23 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    Batch,
-    Key,
-    Loss,
-    Metrics,
-    Optimizer,
-    Spec,
-    TrainState,
-    create,
-    decoding,
-    forward,
-    infer,
-    mean_of_logits,
-    per_example,
-    update,
-)
+from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState, decoding
 from runner.core.bounds import count, loss_of_targets, override, positive, require
+from runner.core.nets import create, forward, infer, update
+from runner.core.reductions import mean_of_logits, per_example
 
 
 class LanguageModelState(NamedTuple):

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.core import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState, create, forward, infer
+from runner.core import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState
 from runner.core.bounds import adversarial_loss, count, optional, positive, require, runge_kutta, weight
+from runner.core.nets import create, forward, infer
 from runner.integrators import Integrator
 
 

@@ -7,20 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.core import (
-    Batch,
-    Environment,
-    Key,
-    Metrics,
-    Optimizer,
-    Spec,
-    TrainState,
-    create,
-    forward,
-    infer,
-    update,
-)
+from runner.core import Batch, Environment, Key, Metrics, Optimizer, Spec, TrainState
 from runner.core.bounds import count, optional, positive, require, share, weight
+from runner.core.nets import create, forward, infer, update
 from runner.environments import rollouts
 from runner.losses.policies import clipped_surrogate, draw_action
 

@@ -6,22 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    Batch,
-    Key,
-    Loss,
-    Metrics,
-    Optimizer,
-    Spec,
-    Statistics,
-    TrainState,
-    create,
-    forward,
-    infer,
-    per_example,
-    update,
-)
+from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
+from runner.core.nets import create, forward, infer, update
+from runner.core.reductions import per_example
 
 
 class RegressionState(NamedTuple):

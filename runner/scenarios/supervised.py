@@ -6,27 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    Batch,
-    Key,
-    Loss,
-    Metrics,
-    Optimizer,
-    Spec,
-    Statistics,
-    TrainState,
-    create,
-    forward,
-    infer,
-    mean_of_logits,
-    per_example,
-    update,
-)
+from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
+from runner.core.nets import create, forward, infer, update
+from runner.core.reductions import mean_of_logits, per_example
 
-LARGEST_CONFUSION = (
-    100  # classes; with more, [B, classes, classes] would be the largest array of an evaluation
-)
+# Classes; with more of them, [B, classes, classes] would be the largest array of an evaluation.
+LARGEST_CONFUSION = 100
 
 
 class SupervisedState(NamedTuple):

@@ -6,21 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    Batch,
-    Key,
-    Likelihood,
-    Metrics,
-    Optimizer,
-    Spec,
-    Statistics,
-    TrainState,
-    create,
-    forward,
-    infer,
-    update_jointly,
-)
+from runner.core import Batch, Key, Likelihood, Metrics, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import count, likelihood, require, weight
+from runner.core.nets import create, forward, infer, update_jointly
 
 
 class VAEState(NamedTuple):

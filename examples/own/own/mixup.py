@@ -6,19 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    Batch,
-    Key,
-    Loss,
-    Metrics,
-    Optimizer,
-    Spec,
-    Statistics,
-    TrainState,
-    apply_gradients,
-    call,
-    create,
-)
+from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
+from runner.core.nets import apply_gradients, call, create
 
 
 class MixupState(NamedTuple):
