@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, NamedTuple, TypeVar
 
 Value = TypeVar("Value")
@@ -51,12 +52,23 @@ def optional(bound: Bound) -> Bound:
     return bound._replace(holds=lambda value: value is None or bound.holds(value))
 
 
-def at_most(most: int) -> Bound:
+def at_least(least: float) -> Bound:
+    """Returns the bound of values from `least` up."""
+    return Bound(lambda value: value >= least, f"{{value}} is less than {least}")
+
+
+def at_most(most: float) -> Bound:
     """Returns the bound of values up to and including `most`."""
     return Bound(lambda value: value <= most, f"{{value}} is more than {most}")
 
 
-count = Bound(lambda value: value >= 1, "{value} is less than 1")
+def one_of(*choices: Any) -> Bound:
+    """Returns the bound of values that are one of the choices."""
+    return Bound(lambda value: value in choices, f"{{value!r}} is none of {', '.join(map(str, choices))}")
+
+
+whole = Bound(lambda value: isinstance(value, Integral), "{value!r} is not a whole number")
+count = at_least(1)
 positive = Bound(lambda value: value > 0, "{value} is not above 0")
 weight = Bound(lambda value: 0 <= value < math.inf, "{value} is not a finite number from 0 up")
 share = Bound(lambda value: 0 <= value <= 1, "{value} is not from 0 to 1")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from runner.core import Array, Dataset
+from runner.core.bounds import at_least, at_most, check
 from runner.datasets.splits import assemble
 
 MOST_POINTS = 10_000_000
@@ -47,10 +48,8 @@ def _curve(
     noise: float | None,
     batch_size: int | None,
 ) -> Dataset:
-    if size < 2:
-        raise ValueError(f"size: {size} is less than 2")
-    if size > MOST_POINTS:
-        raise ValueError(f"size: {size} is more than {MOST_POINTS}")
+    check("size", size, at_least(2))
+    check("size", size, at_most(MOST_POINTS))
     if noise is not None and not 0 < noise < np.inf:
         raise ValueError(f"noise: {noise} is not a finite number above 0, or null for none")
     generator = np.random.default_rng(0)

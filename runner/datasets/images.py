@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from runner.core import Batch, Dataset, Feature, Key, Spec
+from runner.core.bounds import at_most, check, count
 from runner.datasets.splits import cut
 from runner.datasets.streams import Stream
 
@@ -53,10 +54,8 @@ def image_folder(
         ValueError: there is no such folder, none of its images can be read, or a setting is out of its range.
     """
     for name, value in (("size", size), ("batch_size", batch_size), ("workers", workers)):
-        if value < 1:
-            raise ValueError(f"{name}: {value} is less than 1")
-    if size > LARGEST_SIZE:
-        raise ValueError(f"size: {size} is more than {LARGEST_SIZE}")
+        check(name, value, count)
+    check("size", size, at_most(LARGEST_SIZE))
     if channels not in MODES:
         raise ValueError(f"channels: {channels} is neither 1 (grey) nor 3 (colours)")
     files = _files(path)
@@ -224,8 +223,8 @@ def _files(path: str) -> list[Path]:
         )
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
     if len(files) < 3:
-        count = f"{len(files)} images" if files else "no images"
-        raise ValueError(f"path: {path} has {count} ({', '.join(sorted(ENDINGS))}); need 3 or more")
+        images = f"{len(files)} images" if files else "no images"
+        raise ValueError(f"path: {path} has {images} ({', '.join(sorted(ENDINGS))}); need 3 or more")
     return files
 
 

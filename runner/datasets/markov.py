@@ -7,6 +7,7 @@ import string
 import numpy as np
 
 from runner.core import Dataset
+from runner.core.bounds import at_least, at_most, check, count
 from runner.datasets.windows import dataset_of
 
 LONGEST = 10_000_000  # letters, which are drawn one by one
@@ -48,12 +49,9 @@ def markov(
         )
     if not 0 < concentration < math.inf:
         raise ValueError(f"concentration: {concentration} is not a finite number above 0")
-    if size < 1:
-        raise ValueError(f"size: {size} is less than 1")
-    if size > LONGEST:
-        raise ValueError(f"size: {size} is more than {LONGEST}")
-    if split_seed < 0:
-        raise ValueError(f"split_seed: {split_seed} is less than 0")
+    check("size", size, count)
+    check("size", size, at_most(LONGEST))
+    check("split_seed", split_seed, at_least(0))
     random = np.random.default_rng(split_seed)
     chances = random.dirichlet(np.full(symbols, concentration), symbols**order)
     tokens, context = _draw(random, chances, size)

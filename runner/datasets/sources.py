@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from runner.core import Array, Batch, Key, Spec
+from runner.core.bounds import check, count
 from runner.datasets.checks import check_described, checked
 
 
@@ -109,15 +110,9 @@ class Sampler:
         spec: Spec,
         size: int | None = None,
     ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size: {batch_size} is less than 1")
-        self.draw, self.settings, self.batch_size, self.spec, self.size = (
-            draw,
-            settings,
-            batch_size,
-            spec,
-            size,
-        )
+        check("batch_size", batch_size, count)
+        self.draw, self.settings, self.batch_size = draw, settings, batch_size
+        self.spec, self.size = spec, size
 
     def feed(self, key: Key, start: int, length: int) -> None:
         """Returns None: nothing is sent to the device."""

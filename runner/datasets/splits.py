@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from runner.core import Array, Dataset, Spec
+from runner.core.bounds import at_least, check
 from runner.datasets.checks import checked, warn_of
 from runner.datasets.sources import Arrays
 
@@ -19,8 +20,7 @@ def cut(size: int, split_seed: int, **fractions: float) -> list[np.ndarray]:
     Raises:
         ValueError: the seed is negative, a fraction is outside (0, 1), or no row remains.
     """
-    if split_seed < 0:
-        raise ValueError(f"split_seed: {split_seed} is less than 0")
+    check("split_seed", split_seed, at_least(0))
     for name, fraction in fractions.items():
         if not 0 < fraction < 1:
             raise ValueError(f"{name}: {fraction} is not a fraction of the rows, above 0 and below 1")

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from runner.core import Batch, Key, Spec
+from runner.core.bounds import check, count
 from runner.datasets.checks import check_described, checked
 
 
@@ -39,10 +40,9 @@ class Stream:
         spec: Spec | None = None,
         ahead: int = 128,
     ):
-        if ahead < 1:
-            raise ValueError(f"ahead: {ahead} is less than 1")
+        check("ahead", ahead, count)
         self.resumable = callable(batches) or isinstance(batches, Sequence)
-        count = operator.length_hint(batches)
+        known = operator.length_hint(batches)
         self._batches, self._ahead, self._lock = batches, ahead, threading.Lock()
         visited = _visit(batches, 0)
         first = next(visited, None)
@@ -51,7 +51,7 @@ class Stream:
         arrays = _arrays(first, 0)
         self._shapes = {name: rows.shape for name, rows in arrays.items()}
         self.batch_size = len(next(iter(arrays.values())))
-        self.size = count * self.batch_size or None
+        self.size = known * self.batch_size or None
         self.spec = Spec.of(arrays) if spec is None else spec
         self._begin(itertools.chain([first], visited), 0)
 

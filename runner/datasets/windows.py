@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from runner.core import Array, Batch, Dataset, Feature, Key, Spec
+from runner.core.bounds import check, count
 from runner.datasets.sources import Arrays
 
 HELD_OUT_BATCH = 64  # windows; it changes the speed of an evaluation, not its result
@@ -67,8 +68,7 @@ def dataset_of(parts: Mapping[Any, np.ndarray], length: int, batch_size: int, **
     Raises:
         ValueError: `length` is less than 1, or a part is too short for a window.
     """
-    if length < 1:
-        raise ValueError(f"length: {length} is less than 1")
+    check("length", length, count)
     for name, tokens in parts.items():
         if len(tokens) <= length:
             raise ValueError(

@@ -11,12 +11,18 @@ from jax.typing import ArrayLike
 
 from runner.core import Dataset, Evaluator, Figures, Key, Metrics, PyTree, Scenario, Source, State, Writer
 from runner.core.abilities import Compiling, Naming, refuse_misspelled, supports
+from runner.core.bounds import Bound, count, one_of, optional, require
 from runner.errors import Stopped
 from runner.loop.best import Best
 from runner.loop.compiled import Keys, Program
 from runner.loop.finite import are_finite, refuse_not_finite
 from runner.loop.log_averages import Record
 from runner.process.compile_cache import release_programs
+
+number_of_devices = Bound(
+    lambda value: value == "all" or (isinstance(value, int) and value >= 1),
+    "{value!r} is neither a number from 1 up nor all",
+)
 
 
 class Store(Protocol):
@@ -83,15 +89,11 @@ class Loop:
     check_state: bool = False
 
     def __post_init__(self):
-        for name in ("steps", "log_every", "evaluate_every", "save_every", "patience", "devices"):
-            value = getattr(self, name)
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{name}: {value} is less than 1")
-        for name, known in (("mode", ("min", "max")), ("fuse", ("auto", "always", "never"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: {getattr(self, name)!r} is none of {', '.join(known)}")
-        if isinstance(self.devices, str) and self.devices != "all":
-            raise ValueError(f"devices: {self.devices!r} is neither a count nor all")
+        require(
+            self, steps=count, log_every=count, evaluate_every=optional(count), save_every=optional(count)
+        )
+        require(self, patience=optional(count), devices=number_of_devices)
+        require(self, mode=one_of("min", "max"), fuse=one_of("auto", "always", "never"))
         if self.patience is not None and self.best is None:
             raise ValueError("patience: needs a metric to follow; name it by best=")
 

@@ -4,13 +4,13 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
 
 import haiku as hk
 import jax
 
 from runner.core import Net
+from runner.core.bounds import Bound, at_most, check, count, optional, whole
 from runner.process.terminal import near
 
 Settings = ParamSpec("Settings")
@@ -18,6 +18,10 @@ Choice = TypeVar("Choice")
 Activation = Callable[[Any], jax.Array]
 DEEPEST = 1000  # layers, each of which is compiled separately
 WIDEST = 64  # height and width of a kernel, each position of which may be a separate product
+
+even = Bound(lambda value: value % 2 == 0, "{value} is not even")
+a_list = Bound(lambda value: isinstance(value, Sequence), "{value!r} is not a list, such as [{value!r}]")
+dropout_rate = Bound(lambda value: 0 <= value < 1, "{value} is not in [0, 1); null is for none")
 
 
 def _orthogonal(shape: Sequence[int], dtype: Any) -> jax.Array:
@@ -69,12 +73,8 @@ def check_size(setting: str, size: int, most: float = math.inf) -> None:
     Raises:
         ValueError: the size is not a whole number, or out of this range.
     """
-    if not isinstance(size, Integral):
-        raise ValueError(f"{setting}: {size!r} is not a whole number")
-    if size < 1:
-        raise ValueError(f"{setting}: {size} is less than 1")
-    if size > most:
-        raise ValueError(f"{setting}: {size} is more than {most}")
+    for bound in (whole, count, at_most(most)):
+        check(setting, size, bound)
 
 
 def check_even(setting: str, size: int) -> None:
@@ -84,8 +84,7 @@ def check_even(setting: str, size: int) -> None:
         ValueError: the size is not a whole number, less than 1, or odd.
     """
     check_size(setting, size)
-    if size % 2:
-        raise ValueError(f"{setting}: {size} is not even")
+    check(setting, size, even)
 
 
 def check_sizes(setting: str, sizes: Sequence[int], at_least: int = 0) -> None:
@@ -94,8 +93,7 @@ def check_sizes(setting: str, sizes: Sequence[int], at_least: int = 0) -> None:
     Raises:
         ValueError: it is not a list, it has fewer entries, or one of them is not such a number.
     """
-    if not isinstance(sizes, Sequence):
-        raise ValueError(f"{setting}: {sizes!r} is not a list, such as [{sizes!r}]")
+    check(setting, sizes, a_list)
     if len(sizes) < at_least:
         raise ValueError(f"{setting}: {list(sizes)} has fewer than {at_least} entries")
     for size in sizes:
@@ -108,8 +106,7 @@ def check_dropout(rate: float | None) -> None:
     Raises:
         ValueError: the rate is not in [0, 1).
     """
-    if rate is not None and not 0 <= rate < 1:
-        raise ValueError(f"dropout: {rate} is not in [0, 1); null is for none")
+    check("dropout", rate, optional(dropout_rate))
 
 
 def cached(build: Callable[Settings, Net]) -> Callable[Settings, Net]:

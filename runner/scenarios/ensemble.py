@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from runner.core import Batch, Key, Mean, Metrics, PyTree, Scenario, Spec, abilities
 from runner.core.abilities import Ability, supports
+from runner.core.bounds import check, count
 
 OPTIONAL = {  # a member that some ensembles have -> what the scenario needs for it
     "predict": abilities.Predicting,
@@ -39,8 +40,7 @@ class Ensemble:
     size: int
 
     def __post_init__(self):
-        if self.size < 1:
-            raise ValueError(f"ensemble: {self.size} is less than 1; use null for no ensemble")
+        check("ensemble", self.size, count)
 
     def __getattr__(self, name: str) -> Callable[..., PyTree]:
         """Returns an optional method, if the scenario has what it needs."""

@@ -4,16 +4,19 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from runner.core.bounds import (
     adversarial_loss,
+    at_least,
     at_most,
     check,
     count,
     decay,
     likelihood,
     loss_of_targets,
+    one_of,
     optional,
     override,
     positive,
@@ -21,13 +24,17 @@ from runner.core.bounds import (
     runge_kutta,
     share,
     weight,
+    whole,
 )
 from runner.integrators import rk4
 from runner.losses import absolute_error, bernoulli, hinge
 
 WITHIN = [
     (count, [1, 7]),
+    (at_least(2), [2, 3]),
     (at_most(1000), [1, 1000]),
+    (one_of("min", "max"), ["min", "max"]),
+    (whole, [3, np.int64(3)]),
     (positive, [1e-9, math.inf]),
     (weight, [0, 0.0, 1e9]),
     (share, [0.0, 1.0]),
@@ -39,6 +46,9 @@ WITHIN = [
 ]
 OUTSIDE = [
     (count, 0, "size: 0 is less than 1"),
+    (at_least(2), 1, "size: 1 is less than 2"),
+    (one_of("min", "max"), "less", "size: 'less' is none of min, max"),
+    (whole, 2.5, "size: 2.5 is not a whole number"),
     (at_most(1000), 1001, "size: 1001 is more than 1000"),
     (positive, 0.0, "size: 0.0 is not above 0"),
     (positive, math.nan, "size: nan is not above 0"),

@@ -323,8 +323,10 @@ def test_the_record_of_a_run_cut_in_two_is_byte_equal(tmp_path):
         ({"steps": 0}, "steps: 0 is less than 1"),
         ({"log_every": 0}, "log_every: 0 is less than 1"),
         ({"patience": 3}, "patience: needs a metric"),
-        ({"fuse": "yes"}, "fuse: 'yes'"),
-        ({"mode": "less"}, "mode: 'less'"),
+        ({"save_every": 0}, "save_every: 0 is less than 1"),
+        ({"devices": 0}, "devices: 0 is neither a number from 1 up nor all"),
+        ({"fuse": "yes"}, "fuse: 'yes' is none of auto, always, never"),
+        ({"mode": "less"}, "mode: 'less' is none of min, max"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):
