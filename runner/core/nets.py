@@ -150,6 +150,9 @@ def update_jointly(
 def split_batches(batch: Batch, count: int) -> list[Batch]:
     """Splits the arrays `[count, B, ...]` of a step that uses several batches into the batches, arrays `[B, ...]`.
 
+    A batch that lacks the leading axis, but has B = `count` rows, cannot be distinguished from `[count, B, ...]` here.
+    A scenario that knows the shape of an example can compare the batches with it, as `GAN` does.
+
     Raises:
         ValueError: an array does not have the leading axis `[count]`.
     """

@@ -91,6 +91,9 @@ class GAN:
     def _discriminator_loss(self, key: Key, generator: TrainState, real: jax.Array, net: TrainState):
         latent_key, generator_key, real_key, fake_key, penalty_key = jax.random.split(key, 5)
         fake, _ = forward(self.generator, generator, generator_key, self._latents(latent_key, len(real)))
+        if real.ndim != fake.ndim:  # batch["x"] has critic_steps rows and no leading axis
+            shapes = f"{real.shape[1:]}, those of the generator {fake.shape[1:]}"
+            raise ValueError(f"x: examples have shape {shapes}: needs (critic_steps, B, ...)")
         real_logits, after_real = forward(self.discriminator, net, real_key, real)
         fake_logits, after_fake = forward(self.discriminator, after_real, fake_key, fake)
         metrics = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}

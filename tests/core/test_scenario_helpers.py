@@ -94,8 +94,15 @@ def test_arrays_without_the_axis_of_the_batches_are_rejected_with_both_shapes(ba
         split_batches(batch, 3)
 
 
-@pytest.mark.parametrize("critic_steps", [1, 3])
-def test_a_gan_rejects_a_batch_without_its_leading_axis(critic_steps):
+@pytest.mark.parametrize(
+    ("critic_steps", "message"),
+    [
+        (1, r"^x: shape \(16, 2\) .* expected \(1, B, ...\)"),
+        (3, r"^x: shape \(16, 2\) .* expected \(3, B, ...\)"),
+        (16, r"^x: examples have shape \(\), those of the generator \(2,\): needs \(critic_steps, B, ...\)"),
+    ],
+)
+def test_a_gan_rejects_a_batch_without_its_leading_axis(critic_steps, message):
     generator = (lambda key, z: {"w": jnp.ones((2, 2))}, lambda params, z: z @ params["w"])
     discriminator = (lambda key, x: {"w": jnp.ones(2)}, lambda params, x: x @ params["w"])
     gan = GAN(
@@ -103,5 +110,5 @@ def test_a_gan_rejects_a_batch_without_its_leading_axis(critic_steps):
     )
     x = np.zeros((16, 2), np.float32)
     state = gan.init(KEY, Spec.of({"x": x}))
-    with pytest.raises(ValueError, match=rf"^x: shape \(16, 2\) .* expected \({critic_steps}, B, ...\)"):
+    with pytest.raises(ValueError, match=message):
         jax.jit(gan.step)(KEY, state, {"x": x})
