@@ -6,7 +6,6 @@ python benchmarks/safety.py
 import statistics
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
@@ -68,7 +67,7 @@ def saves(size: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(seals, "seal", timed):
         for step in range(PAIRS):
             begun = time.perf_counter()
-            with closing(Checkpoints(Path(folder) / "checkpoints")) as checkpoints:
+            with Checkpoints(Path(folder) / "checkpoints") as checkpoints:
                 checkpoints.save(step, state, {})
                 waited = time.perf_counter() - begun
             rows.append((waited, time.perf_counter() - begun - waited, sealing[-1]))

@@ -136,7 +136,7 @@ def _told(how: Any, scenario: Any, data: Any, folder: Path, seed: int, weak: str
     with contextlib.ExitStack() as stack:
         for each in off:
             stack.enter_context(each)
-        kept = stack.enter_context(contextlib.closing(Checkpoints(folder)))
+        kept = stack.enter_context(Checkpoints(folder))
         try:
             how.run(scenario, data, key=jax.random.key(seed), evaluator=Blind(), checkpoints=kept)
         except NotFinite as error:

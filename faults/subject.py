@@ -28,7 +28,7 @@ def extra(step: int) -> dict[str, Any]:
 
 def save(directory: Path, *steps: int, told: Any = None) -> None:
     """Saves steps, one after the other; the first is the best."""
-    with contextlib.closing(Checkpoints(directory, told=told)) as checkpoints:
+    with Checkpoints(directory, told=told) as checkpoints:
         for step in steps:
             checkpoints.save(step, state(step), extra(step), step)
 

@@ -1,8 +1,9 @@
 """The loop: the length of a run, and the intervals of its log, evaluations and checkpoints."""
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Generic, NamedTuple, Protocol
 
@@ -38,6 +39,10 @@ class Store(Protocol):
 
     def refuse_failed(self) -> None:
         """Raises the error of an earlier save that failed."""
+        ...
+
+    def wait(self) -> None:
+        """Waits until the last state is saved; raises its error if that failed."""
         ...
 
 
@@ -117,7 +122,8 @@ class Loop:
             key: the root key of the run; equal keys result in equal bits.
             evaluator: evaluates the validation split: `(key, scenario, state, source) -> metrics, figures`. The names
                 of a function's metrics are known only after its first evaluation, which then checks `best`.
-            checkpoints: stores states, such as `runner.Checkpoints`.
+            checkpoints: stores states, such as `runner.Checkpoints`. The last save is on the disk when this method
+                returns or raises an error.
             warm_start: changes the first state, which is then evaluated before any step; not used by a resumed run.
             writers: each receives `write(step, metrics, figures)` at the end of each chunk, empty if nothing is due;
                 they are not closed.
@@ -127,7 +133,7 @@ class Loop:
         Raises:
             Stopped: `stop` returned true; the run can be resumed.
             NotFinite: a loss, or the state, is not finite; saved checkpoints are kept.
-            StorageError: a state could not be saved; raised within one chunk.
+            StorageError: a state could not be saved; raised within one chunk, or at the end.
             ValueError: two parts do not fit each other; raised before anything is compiled.
         """
         prepared = self.prepare(scenario, data, key=key, evaluator=evaluator)
@@ -185,7 +191,7 @@ class Loop:
         release_programs()
         program, template, scenario, validation, evaluator = prepared
         restored = checkpoints.restore(template) if checkpoints is not None else None
-        with ThreadPoolExecutor(1) as executor:
+        with _waiting_for_the_last_save(checkpoints), ThreadPoolExecutor(1) as executor:
             state, step, extra, fused = self._begin(program, template, restored, executor)
             if validation is not None and supports(evaluator, Compiling):
                 executor.submit(evaluator.compile, scenario, template, validation)
@@ -267,6 +273,15 @@ def _number(name: str, value: ArrayLike) -> float:
     if np.ndim(value):
         raise ValueError(f"{name}: the evaluator returns an array {np.shape(value)}; a metric is one number")
     return float(np.asarray(value))
+
+
+@contextlib.contextmanager
+def _waiting_for_the_last_save(checkpoints: Store | None) -> Iterator[None]:
+    try:
+        yield
+    finally:  # also after an error; that of the save, if it fails, is then raised in its context
+        if checkpoints is not None:
+            checkpoints.wait()
 
 
 def _write(writers: Sequence[Writer], step: int, metrics: Metrics, figures: Figures | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import traceback
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def replay(config: dict, path: str | Path) -> list[str]:
             f"{directory.path}: ended at no step that was not finite; there is nothing to replay"
         )
     training = Training(config)
-    with closing(_ReadOnly(directory.path / "checkpoints")) as checkpoints:
+    with _ReadOnly(directory.path / "checkpoints") as checkpoints:
         try:
             _advanced(training, checkpoints, bad, check_state=True)
         except NotFinite as error:

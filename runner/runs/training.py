@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ class Training:
         saved = lambda step: own.update_info(saved=step)
         with (
             Lock(own.path),
-            closing(Checkpoints(own.path / "checkpoints", self.parts.loop.mode, saved)) as checkpoints,
+            Checkpoints(own.path / "checkpoints", self.parts.loop.mode, saved) as checkpoints,
         ):
             before = own.info if own.is_run else None
             start, origin = _start(before, checkpoints), provenance.of(self.parts.dataset)
@@ -142,7 +142,6 @@ class Training:
                 warm_start=self.warm_start,
                 stop=stop,
             )
-            checkpoints.close()
             last = max(checkpoints.steps)
             for writer in writers:
                 writer.write(last, {}, {"curves": lambda: figures.curves(directory.records)})

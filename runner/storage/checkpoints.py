@@ -107,7 +107,7 @@ class Checkpoints:
         Raises:
             StorageError: the previous save has failed twice, or there is already a checkpoint of this or a later step.
         """
-        self._join()
+        self.wait()
         newest = max(self.steps, default=-1)
         if step <= newest:
             raise StorageError(
@@ -119,7 +119,7 @@ class Checkpoints:
     def refuse_failed(self) -> None:
         """Raises StorageError if the last save has failed twice; does not wait for a save in progress."""
         if self._pending is not None and self._pending.done():
-            self._join()
+            self.wait()
 
     def restore(self, template: Any, step: int | None = None) -> tuple[int, Any, dict] | None:
         """Returns (step, state, extra) of a step, by default the newest complete one, or None if nothing is saved.
@@ -143,21 +143,32 @@ class Checkpoints:
         except _Deleted:
             return self.restore(template, step)
 
+    def wait(self) -> None:
+        """Waits until the last save is on the disk.
+
+        Raises:
+            StorageError: the last save has failed twice.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
     def close(self) -> None:
-        """Waits for the last save.
+        """Waits for the last save, and ends the thread; the end of a `with` block calls this method.
 
         Raises:
             StorageError: the last save has failed twice.
         """
         try:
-            self._join()
+            self.wait()
         finally:
             self._thread.shutdown()
 
-    def _join(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _folders(self) -> list[int]:
         names = [path.name for path in self.directory.iterdir()] if self.directory.is_dir() else []

@@ -2,7 +2,6 @@ import errno
 import math
 import shutil
 import types
-from contextlib import closing
 from typing import NamedTuple
 
 import jax
@@ -221,7 +220,7 @@ def test_what_a_killed_writer_left_is_removed_at_the_first_save(tmp_path):
 def test_a_step_is_told_when_it_can_be_restored_and_not_before(tmp_path):
     told = []
     see = lambda step: told.append((step, Checkpoints(tmp_path / "c").newest()))
-    with closing(Checkpoints(tmp_path / "c", told=see)) as checkpoints:
+    with Checkpoints(tmp_path / "c", told=see) as checkpoints:
         for step in (1, 2, 3):
             checkpoints.save(step, state(step), {})
     assert told == [(1, 1), (2, 2), (3, 3)]
@@ -243,7 +242,7 @@ def test_a_save_that_fails_once_is_tried_once_more_with_the_state_of_its_own_ste
 ):
     failing(monkeypatch, 1)
     current = state(1)
-    with closing(Checkpoints(tmp_path / "c")) as checkpoints:
+    with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(1, current, {})
         jax.jit(lambda w: w * 0, donate_argnums=0)(current.params["layer"]["w"])
     assert "step 1 was not saved (OSError: [Errno 5] Input/output error); trying once more" in caplog.text
