@@ -31,7 +31,11 @@ IGNORING = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 
 
 class Trial(NamedTuple):
-    """Which signal is sent, how often, and when: at the `turn`-th time that the phase begins."""
+    """Which signal is sent, how often, and when: at the `turn`-th time that the phase begins.
+
+    A second signal follows the first at once, as when it is forwarded twice. A third one exits at once: it is sent when
+    it is no longer taken for the same request.
+    """
 
     phase: str
     kind: str
@@ -42,6 +46,11 @@ class Trial(NamedTuple):
     def number(self) -> int:
         """The number of the signal."""
         return signal.Signals[self.kind.partition(",")[0]]
+
+    @property
+    def saves(self) -> bool:
+        """Whether the command has time to save."""
+        return self.count < 3
 
 
 class Wrong(Exception):
@@ -70,7 +79,7 @@ def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
             for trial, result in results:
                 outcome, why, seconds = result.result()
                 tally.count(outcome, f"{tuple(trial)}: {why}, {seed=}")
-                waits += [seconds] if trial.count == 1 else []
+                waits += [seconds] if trial.saves else []
             told = f"{statistics.median(waits):.1f} s to stop, {max(waits):.1f} s at most"
             tally.fault = f"stopped while {phase} ({told})"
             yield tally
@@ -119,12 +128,12 @@ def _expect(fact: bool, outcome: str, why: str) -> None:
 
 
 def _judge_end(trial: Trial, code: int, complaint: str) -> None:
-    codes = [128 + trial.number] + ([-trial.number] if trial.count > 1 else [])
+    codes = [128 + trial.number] + ([-trial.number] if trial.count > 1 else [])  # a second one may come last
     _expect(code in codes, "silent", f"it exits with {code}: {complaint}")
     lines = complaint.splitlines()
     _expect(len(lines) <= 1, "silent", f"it complains: {complaint}")
     _expect(all(line.startswith("error: stopped at step ") for line in lines), "silent", complaint)
-    _expect(len(lines) == 1 or trial.count > 1, "silent", "it does not say where it stopped")
+    _expect(len(lines) == 1 or not trial.saves, "silent", "it does not say where it stopped")
 
 
 def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
@@ -133,7 +142,7 @@ def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
     from runner.errors import Unreadable
     from runner.storage import seals
 
-    if trial.count > 1 and not (directory / "config.yaml").is_file():
+    if not trial.saves and not (directory / "config.yaml").is_file():
         return  # the run had not begun
     opened = open_run(directory)
     saved = opened.info.saved
@@ -149,9 +158,9 @@ def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
     rows = dict(line.split(": ", 1) for line in shown.get().splitlines())
     told = rows.get("last saved step"), rows["goes on by"]
     _expect(told == (saved and str(saved), f"runner resume {directory}"), "silent", f"its status is {rows}")
-    stopped = ["stopped"] if trial.count == 1 else ["stopped", "killed"]
+    stopped = ["stopped"] if trial.saves else ["stopped", "killed"]
     _expect(rows["status"] in stopped, "silent", f"its status is {rows['status']}")
-    if trial.count == 1:
+    if trial.saves:
         begun = trial.phase not in ("importing", "compiling")
         _expect(bool(saved) == begun, "lost", f"step {saved} was saved")
         _expect(complaint.split()[4] == f"{saved or 0};", "lost", f"{saved} is saved; {complaint}")
@@ -169,11 +178,13 @@ def _judge_bits(whole: Path, tried: Path) -> None:
 
 
 def _strike(trial: Trial, struck: Path) -> None:
-    """Sends the signals to this process, those after the first as soon as the first has been received."""
+    """Sends the signals to this process, the second as soon as the first has been received."""
     from runner.process import signals
 
     struck.write_text(str(time.monotonic()))
-    for _ in range(trial.count):
+    for count in range(trial.count):
+        if count == 2:
+            time.sleep(signals.APART)
         os.kill(os.getpid(), trial.number)
         while not signals.asked():
             time.sleep(0.001)

@@ -1,15 +1,22 @@
-"""Handling of SIGINT and SIGTERM: the first one requests to save and stop, a second one exits at once."""
+"""Handling of SIGINT and SIGTERM: the first one requests to save and stop, a later one exits at once.
+
+One request may arrive as several signals: GNU timeout signals the process and then its group, and programs such as `uv
+run` forward a Ctrl-C that the terminal has already delivered. So a signal that follows the first one within `APART`
+seconds is the same request.
+"""
 
 import contextlib
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 from runner.process.terminal import say
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
+APART = 1.5  # seconds between two requests
 _END = b"\0"  # not the number of a signal
 _received: list[int] = []
 _previous: dict[int, Any] = {}  # the handlers of the caller, during `listening`
@@ -59,14 +66,20 @@ def exit_code() -> int:
 
 
 def _watch(reader: int) -> None:
+    first = 0.0
     for byte in iter(lambda: os.read(reader, 1), _END):
         number = byte[0]
         if number not in _previous:
             continue
-        if _received:
+        if not _received:
+            first = monotonic()
+            _received.append(number)
+            say(
+                "stopping: the state is saved at the end of the running steps;"
+                f" a second signal, {APART} seconds later, exits at once"
+            )
+        elif monotonic() - first >= APART:
             os._exit(128 + number)
-        _received.append(number)
-        say("stopping: the state is saved at the end of the running steps; a second signal exits at once")
 
 
 def _ignore(number: int, frame: object) -> None:

@@ -1,7 +1,10 @@
+import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -11,18 +14,23 @@ from runner.process import signals
 
 # A child that is in a call that Python cannot interrupt, as it is in a compile, when it is struck twice.
 STRUCK_TWICE = """
-import hashlib, os, sys, threading
+import hashlib, signal, sys, threading
 from runner.process import signals
+
+signals.APART = float(sys.argv[2])
 
 def strike():
     for _ in range(2):
-        os.kill(os.getpid(), int(sys.argv[1]))
+        signal.raise_signal(int(sys.argv[1]))
         while not signals.asked():
             pass
 
 with signals.listening():
-    threading.Thread(target=strike).start()
-    hashlib.pbkdf2_hmac("sha256", b"", b"", 20_000_000)
+    thread = threading.Thread(target=strike)
+    thread.start()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", int(sys.argv[3]))
+    thread.join()
+sys.exit(signals.exit_code())
 """
 # A forked worker that says when it is there, and is then ended by its parent.
 FORKED = """
@@ -83,8 +91,69 @@ def test_the_first_signal_asks_even_where_it_was_ignored_and_all_is_then_as_befo
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_leaves_at_once_even_from_a_call_that_python_cannot_interrupt(number):
-    ended = child(STRUCK_TWICE, number.value)
+    ended = child(STRUCK_TWICE, number.value, 0, 20_000_000)
     assert (ended.returncode, ended.stderr) == (128 + number, "")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of the signals, and the exit codes with which they would have ended the process."""
+    held = types.SimpleNamespace(now=100.0, reads=0, exits=queue.Queue())
+
+    def monotonic():
+        held.reads += 1
+        return held.now
+
+    monkeypatch.setattr(signals, "monotonic", monotonic)
+    monkeypatch.setattr(os, "_exit", held.exits.put)
+    return held
+
+
+def receive_again(number, clock):
+    reads = clock.reads
+    signal.raise_signal(number)
+    while clock.reads == reads:
+        assert threading.active_count() > 1
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("later", [0.0, 0.2, 1.4])
+def test_a_signal_soon_after_the_first_is_the_same_request(clock, second, later):
+    with signals.listening():
+        receive(signal.SIGINT)
+        for _ in range(3):
+            clock.now = 100 + later
+            receive_again(second, clock)
+    assert clock.exits.empty()
+    assert signals.exit_code() == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_some_time_after_the_first_exits_at_once_whatever_came_in_between(clock, second, capsys):
+    with signals.listening():
+        receive(signal.SIGTERM)
+        clock.now = 101.4
+        receive_again(signal.SIGTERM, clock)
+        clock.now = 101.5
+        receive_again(second, clock)
+        assert clock.exits.get() == 128 + second
+    assert "a second signal, 1.5 seconds later, exits at once" in capsys.readouterr().out
+
+
+def test_each_command_waits_anew_for_its_first_signal(clock):
+    for now in (100, 200):
+        clock.now = now
+        with signals.listening():
+            receive(signal.SIGINT)
+            receive_again(signal.SIGINT, clock)
+    assert clock.exits.empty()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_forwarded_a_second_time_leaves_time_to_save(number):
+    ended = child(STRUCK_TWICE, number.value, signals.APART, 1)
+    assert (ended.returncode, ended.stderr) == (128 + number, "")
+    assert ended.stdout.count("stopping") == 1
 
 
 def test_what_ends_a_forked_worker_asks_nothing_of_its_parent():
@@ -133,8 +202,15 @@ def test_in_each_phase_a_signal_stops_a_command_and_the_same_command_ends_with_t
     assert [tally.survived for tally in tallies] == [1] * 5
 
 
-def test_a_second_signal_while_saving_keeps_the_step_saved_before(tmp_path):
+def test_a_second_signal_while_saving_saves_this_step_too_if_it_follows_at_once(tmp_path):
     code, complaint = run(tmp_path / "run", Trial("saving", "SIGTERM", 2, 3))
+    left = open_run(tmp_path / "run")
+    assert (code, complaint.split()[4]) == (143, f"{left.info.saved};")
+    assert left.info.saved == left.checkpoints.newest() >= 150
+
+
+def test_a_second_signal_some_time_later_while_saving_keeps_the_step_saved_before(tmp_path):
+    code, complaint = run(tmp_path / "run", Trial("saving", "SIGTERM", 3, 3))
     assert (code, complaint) == (143, "")
     left = open_run(tmp_path / "run")
     assert left.info.saved == left.checkpoints.newest() == 100
