@@ -116,6 +116,7 @@ def opened(folders: Sequence[str]) -> Iterator[Hydra]:
     for folder in folders:
         if not Path(folder).is_dir():
             raise ConfigError(f"--config-dir: {folder} is not a folder")
+    previous = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     path = create_config_search_path("pkg://runner.conf")
     for folder in folders:
@@ -125,4 +126,4 @@ def opened(folders: Sequence[str]) -> Iterator[Hydra]:
     try:
         yield hydra
     finally:
-        GlobalHydra.instance().clear()
+        GlobalHydra.instance().hydra = previous
