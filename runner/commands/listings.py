@@ -10,7 +10,7 @@ from rich.console import Console
 
 from runner.process.terminal import table
 
-console = Console(soft_wrap=True)
+console = Console(soft_wrap=True, markup=False)  # a path may contain brackets
 
 
 def status(run: str) -> None:
@@ -33,7 +33,7 @@ def status(run: str) -> None:
         rows["goes on by"] = info.goes_on
     for key, value in rows.items():
         if value is not None:
-            console.print(f"{key}: {value}", markup=False, highlight=False)
+            console.print(f"{key}: {value}", highlight=False)
 
 
 def parts(group: str | None = None) -> None:

@@ -36,7 +36,7 @@ def replay(run: str, trust_code: bool = False) -> None:
 
     directory = Directory(run)
     for line in replayed(directory.vetted(trust_code), directory.path):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
 
 
 def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
@@ -86,7 +86,7 @@ def sample(
     if opened.spec.vocabulary:
         texts = opened.texts(x)
         path.with_suffix(".txt").write_text("\n\n".join(texts) + "\n")
-        console.print("\n\n".join(texts[:SHOWN]), markup=False, highlight=False)
+        console.print("\n\n".join(texts[:SHOWN]), highlight=False)
     for draw in figures.samples(x).values():
         draw().savefig(path.with_suffix(".png"))
     weights = opened.info.weights

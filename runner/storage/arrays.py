@@ -1,6 +1,10 @@
 """Trees of arrays in a folder, written and read by Orbax, and their names, shapes and dtypes."""
 
+import contextlib
+import json
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from runner.core import named_leaves
+from runner.errors import StorageError
 
+AT_ONCE = 2**24  # bytes of leaves that are read back in one call; a larger leaf is read alone
+SPECIAL = {*"*?[\\"}  # in the path of a folder
 # Orbax numbers its operations per process: concurrent ones of two threads fail or hang.
 _orbax_lock = threading.Lock()
 
@@ -29,8 +36,8 @@ def write(folder: Path, state: Any, extra: dict) -> None:
     import orbax.checkpoint as ocp
 
     items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
-    with _orbax_lock:
-        _checkpointer().save(folder, args=items)
+    with _orbax_lock, _spelled_plainly(folder) as path:
+        _checkpointer().save(path, args=items)
 
 
 def read(folder: Path, template: Any) -> tuple[Any, dict]:
@@ -39,9 +46,71 @@ def read(folder: Path, template: Any) -> tuple[Any, dict]:
 
     target = jax.tree.map(_with_sharding, template)
     items = ocp.args.Composite(state=ocp.args.StandardRestore(target), extra=ocp.args.JsonRestore())
-    with _orbax_lock:
-        restored = _checkpointer().restore(folder, args=items)
+    with _orbax_lock, _spelled_plainly(folder) as path:
+        restored = _checkpointer().restore(path, args=items)
     return restored["state"], restored["extra"]
+
+
+def read_back(folder: Path, state: Any, extra: dict) -> None:
+    """Checks that a folder that was just written holds these values: names, shapes, dtypes, and every byte.
+
+    Only some leaves are in memory at a time, so that no second state is.
+
+    Args:
+        folder: a folder that `write` has written.
+        state: the state in host memory, as returned by `on_host`.
+        extra: the extra values.
+
+    Raises:
+        StorageError: something differs.
+    """
+    import orbax.checkpoint as ocp
+
+    with _orbax_lock, _spelled_plainly(folder) as path:
+        arrays, values = ocp.PyTreeCheckpointHandler(), ocp.JsonCheckpointHandler()
+        found = kinds(arrays.metadata(path / "state").tree)
+        expected = kinds(jax.tree.map(_plain, state))
+        for name in expected | found:
+            if found.get(name) != expected.get(name):
+                raise StorageError(f"read back, {name} is {found.get(name)}, not {expected.get(name)}")
+        for part in _parts(state):
+            args = ocp.args.PyTreeRestore(part, ocp.checkpoint_utils.construct_restore_args(part))
+            read = arrays.restore(path / "state", args=args)
+            for (name, leaf), copy in zip(named_leaves(part).items(), jax.tree.leaves(read), strict=True):
+                if leaf is not ocp.PLACEHOLDER and not _are_equal(leaf, copy):
+                    raise StorageError(f"read back, {name} has other bytes")
+        if json.dumps(values.restore(path / "extra")) != json.dumps(extra):
+            raise StorageError("read back, the extra values differ")
+
+
+def _parts(state: Any) -> Iterator[Any]:
+    """Yields copies of a state with a placeholder for all leaves but some, which together are all leaves."""
+    import orbax.checkpoint as ocp
+
+    leaves, structure = jax.tree.flatten(state)
+    parts, size = [[]], 0
+    for index, leaf in enumerate(leaves):
+        if parts[-1] and size + leaf.nbytes > AT_ONCE:
+            parts, size = [*parts, []], 0
+        parts[-1].append(index)
+        size += leaf.nbytes
+    for part in parts:
+        chosen = dict.fromkeys(range(len(leaves)), ocp.PLACEHOLDER) | {index: leaves[index] for index in part}
+        yield structure.unflatten(chosen.values())
+
+
+@contextlib.contextmanager
+def _spelled_plainly(
+    folder: Path,
+) -> Iterator[Any]:  # handlers are annotated to take Orbax's own class of paths
+    """Yields a path of the folder without characters that Orbax takes for a pattern, or tensorstore for a separator."""
+    if not SPECIAL & {*str(folder)}:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="runner-") as place:
+        link = Path(place) / "checkpoints"
+        link.symlink_to(folder.parent)
+        yield link / folder.name
 
 
 def _checkpointer() -> Any:
@@ -51,9 +120,24 @@ def _checkpointer() -> Any:
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**items))
 
 
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
 def _copy(leaf: Any) -> Any:
-    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return jnp.copy(leaf) if is_key else np.array(leaf)  # `np.asarray` would share the donated memory
+    return jnp.copy(leaf) if _is_key(leaf) else np.array(leaf)  # `np.asarray` would share the donated memory
+
+
+def _plain(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _are_equal(leaf: Any, other: Any) -> bool:
+    if (leaf.dtype, leaf.shape) != (other.dtype, other.shape):
+        return False
+    one, two = (np.ascontiguousarray(_plain(each)).reshape(-1).view(np.uint8) for each in (leaf, other))
+    parts = (slice(start, start + AT_ONCE) for start in range(0, one.size, AT_ONCE))
+    return all(np.array_equal(one[part], two[part]) for part in parts)
 
 
 def _with_sharding(leaf: Any) -> jax.ShapeDtypeStruct:

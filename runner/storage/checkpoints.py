@@ -234,6 +234,7 @@ class Checkpoints:
         self._check_free_space(sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         draft = self.directory / f".{name}-{step}"
         arrays.write(draft, state, extra)
+        arrays.read_back(draft, state, extra)
         self._size = seals.seal(draft, note)
         if self._folder(step).exists():  # a broken one, otherwise `save` had raised an error
             self._delete(step)

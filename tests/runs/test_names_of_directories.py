@@ -1,0 +1,45 @@
+"""A run directory may have any name, such as those that Hydra makes of lists of values."""
+
+import pytest
+
+from runner import open_run
+from runner.cli import main
+from runner.storage.run_directory import below
+
+WORDS = ["dataset=iris", "net.hidden_sizes=[4]", "dataset.batch_size=8", "figures=false", "loop.save_every=2"]
+
+
+@pytest.mark.parametrize("name", ["lr[new]", "[a-z]*?", "{a,b}"])
+def test_each_command_works_in_a_directory_whose_name_looks_like_a_pattern(name, capsys):
+    run = f"runs/{name}"
+    main([*WORDS, "steps=4", f'hydra.run.dir="{run}"'])
+    main(["resume", run, "steps=6"])
+    main(["evaluate", run])
+    assert f"{run}/evaluations/" in capsys.readouterr().out
+    assert open_run(run).checkpoints.steps == [4, 6]
+    for verb in ("status", "show"):
+        main([verb, run])
+    assert capsys.readouterr().out.startswith("status: finished")
+    for verb in ("ls", "compare"):
+        main([verb, "runs"])
+        assert name in capsys.readouterr().out
+
+
+def test_samples_of_a_run_are_written_where_they_are_said_to_be(capsys, tmp_path):
+    words = ["scenario=gan", "net=mlp", *WORDS[1:], "evaluation.size=64", "steps=2"]
+    main([*words, 'hydra.run.dir="gan[a]"'])
+    main(["sample", "gan[a]", "n=3"])
+    assert "gan[a]/samples/2.npz" in capsys.readouterr().out
+    assert (tmp_path / "gan[a]" / "samples" / "2.npz").is_file()
+
+
+def test_the_jobs_of_a_sweep_over_lists_are_saved_below_their_settings(capsys):
+    command = ["-m", "net.hidden_sizes=[4],[4,4]", *WORDS[:1], *WORDS[2:], "steps=2", "hydra.sweep.dir=lists"]
+    main([*command, "hydra.sweep.subdir=${hydra.job.override_dirname}"])
+    main(["compare", "lists"])
+    assert "net.hidden_sizes=[4,4]" in capsys.readouterr().out
+    runs = [open_run(path) for path in sorted(below("lists"))]
+    assert [run.path.name.rpartition("hidden_sizes=")[2][:5] for run in runs] == ["[4,4]", "[4],s"]
+    for run in runs:
+        assert (run.info.status, run.checkpoints.newest()) == ("finished", 2)
+        assert run.evaluate()[0]["accuracy"] >= 0

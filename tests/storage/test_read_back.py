@@ -1,0 +1,104 @@
+"""A checkpoint is read back before it is sealed, and its path may contain any characters."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from runner.errors import StorageError
+from runner.storage import arrays
+from runner.storage.checkpoints import Checkpoints
+
+
+class State(NamedTuple):
+    params: dict
+    moments: tuple
+    key: jax.Array
+    step: jax.Array
+
+
+def state(number=0):
+    w = jnp.arange(12, dtype=jnp.bfloat16).reshape(3, 4) + number
+    params = {"mlp/~/linear": {"w": w, "b": jnp.full(4, jnp.nan)}}
+    return State(params, (None, jnp.zeros((2, 3))), jax.random.key(number, impl="rbg"), jnp.int32(number))
+
+
+def replaced(**parts):
+    """Returns a write of another state or other extra values than those asked for."""
+    own = arrays.write
+
+    def write(folder, saved, extra):
+        own(folder, parts.get("state", saved), parts.get("extra", extra))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "name", ["lr[new]", "[ab]", "a*", "**", "a?b", "{a,b}", "a\\b", "a b", "a%20b", "#1", "a=[1,2]", "é\n"]
+)
+def test_a_state_comes_back_from_a_folder_of_any_name(tmp_path, name):
+    with Checkpoints(tmp_path / name / "c") as checkpoints:
+        checkpoints.save(3, state(3), {"rows": [0.1]})
+    step, restored, extra = Checkpoints(tmp_path / name / "c").restore(jax.eval_shape(state))
+    assert (step, extra) == (3, {"rows": [0.1]})
+    assert jax.tree.all(jax.tree.map(arrays._are_equal, restored, state(3)))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["plain", "lr[new]"])
+def test_orbax_alone_reads_what_was_saved(tmp_path, name):
+    with Checkpoints(tmp_path / name) as checkpoints:
+        checkpoints.save(2, {"w": jnp.arange(3.0)}, {})
+    alone = ocp.StandardCheckpointer().restore(tmp_path / name / "2" / "state")
+    np.testing.assert_array_equal(alone["w"], [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"state": state(1)}, "params.mlp/~/linear.w has other bytes"),
+        ({"state": state()._replace(step=jnp.uint32(0))}, r"step is uint32\[\], not int32\[\]"),
+        ({"state": state()._replace(step=jnp.zeros(1, int))}, r"step is int32\[1\], not int32\[\]"),
+        ({"state": state()._replace(key=jax.random.key(5, impl="rbg"))}, "key has other bytes"),
+        ({"state": state()._replace(moments=(None, None))}, r"moments.1 is None, not float32\[2, 3\]"),
+        ({"state": state()._replace(moments=(jnp.ones(1),) * 2)}, r"moments.1 is float32\[1\], not float32"),
+        ({"extra": {"rows": [0.2]}}, "the extra values differ"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [2**24, 1], ids=["together", "one by one"])
+def test_a_checkpoint_that_does_not_hold_what_was_saved_is_a_failed_save(
+    tmp_path, monkeypatch, parts, message, at_once
+):
+    monkeypatch.setattr(arrays, "AT_ONCE", at_once)
+    monkeypatch.setattr(arrays, "write", replaced(**parts))
+    checkpoints = Checkpoints(tmp_path / "c")
+    checkpoints.save(7, state(), {"rows": [0.1]})
+    with pytest.raises(StorageError, match=rf"c/7: was not saved: .*read back, {message}"):
+        checkpoints.close()
+    assert checkpoints.steps == []
+
+
+def test_a_checkpoint_of_which_no_leaf_was_written_is_a_failed_save(tmp_path, monkeypatch):
+    own = arrays.write
+
+    def write(folder, *values):
+        own(folder, *values)
+        (folder / "state" / "manifest.ocdbt").unlink()
+
+    monkeypatch.setattr(arrays, "write", write)
+    checkpoints = Checkpoints(tmp_path / "c")
+    checkpoints.save(7, {"w": jnp.ones(3)}, {})
+    with pytest.raises(StorageError, match="c/7: was not saved"):
+        checkpoints.close()
+
+
+def test_no_more_is_read_at_once_than_the_largest_leaf(monkeypatch):
+    tree = {f"w{number}": np.zeros(size, np.uint8) for number, size in enumerate((3, 4, 50, 2, 6, 7, 1))}
+    monkeypatch.setattr(arrays, "AT_ONCE", 10)
+    parts = [
+        [leaf.nbytes for leaf in part.values() if leaf is not ocp.PLACEHOLDER] for part in arrays._parts(tree)
+    ]
+    assert parts == [[3, 4], [50], [2, 6], [7, 1]]
