@@ -1,5 +1,6 @@
 """One command with many seeds: each member equals the run of its seed, and the job records their spread."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from runner.compose.tree import leaves
+from runner.runs import provenance
 from runner.runs.parallel import Prepared, run_members
 from runner.runs.spread import Spread, spread_of
 from runner.runs.training import Training
@@ -59,6 +61,7 @@ class Seeds:
         Raises:
             Busy: another process trains in the directory.
             Occupied: the directory belongs to another configuration.
+            Unreadable, Misfit, ValueError: a member cannot be continued; nothing is written.
             Exception: the first error of a member; the other members are trained to their ends.
         """
         own = Directory(directory)
@@ -66,10 +69,19 @@ class Seeds:
         paths = [own.path / "members" / str(number) for number in range(len(self._seeds))]
         build = lambda number: Prepared(self._member(number) if number else self._first, paths[number])
         with Lock(own.path):
+            self._refuse_to_continue(paths)
             own.begin(self.config, seed=self.config["seed"], step=None)
             with own.recording_the_end():
                 outcomes = run_members([f"seed={seed}" for seed in self._seeds], build, stop)
                 return self._conclude(own, paths, outcomes)
+
+    def _refuse_to_continue(self, paths: Sequence[Path]) -> None:
+        """Raises the error of the first member that cannot be continued; all have the parts of the first one."""
+        origin = provenance.of(self._first.parts.dataset)
+        for seed, path in zip(self._seeds, paths, strict=True):
+            member = copy.copy(self._first)
+            member.config = {**member.config, "seed": seed}
+            member.refuse_to_continue(Directory(path), origin)
 
     def _conclude(self, own: Directory, paths: Sequence[Path], outcomes: Sequence[Any]) -> float | None:
         finished = [

@@ -21,7 +21,7 @@ from runner.storage.checkpoints import Checkpoints
 from runner.storage.lock import Lock
 from runner.storage.run_directory import Directory
 from runner.storage.run_info import NO_BEST, RunInfo
-from runner.writers import Progress, figures, file_writers, parameter_table
+from runner.writers import Progress, figures, file_writers, parameter_table, refuse_damaged
 
 log = logging.getLogger("runner")
 NOT_ENDED = {"step": None, "best": NO_BEST, "stopped_early": False}
@@ -82,6 +82,8 @@ class Training:
             Busy: another process, or thread, trains in the directory.
             Occupied: the directory belongs to another configuration.
             Unreadable: the directory holds checkpoints, or its run info mentions one, and none is complete.
+            Misfit: the newest checkpoint does not fit this configuration.
+            ValueError: a record of the run is damaged.
             NotFinite: a loss or the state is not finite; the run can be resumed from its newest checkpoint.
             Stopped: `stop` returned true; the run can be resumed from that step.
         """
@@ -92,12 +94,11 @@ class Training:
             Lock(own.path),
             Checkpoints(own.path / "checkpoints", self.parts.loop.mode, saved) as checkpoints,
         ):
-            before = own.info if own.is_run else None
-            start, origin = _start(before, checkpoints), provenance.of(self.parts.dataset)
+            origin = provenance.of(self.parts.dataset)
+            before, start, changes = self._continued(own, checkpoints, origin)
             if before and self._has_ended(before, start):
                 log.info("already finished at step %d: %s", start, own.path)
                 return before.best["value"]
-            changes = own.refuse_other_data(origin, self.config) if before else []
             dated = [f"from step {start}: {change}" for change in changes]
             own.begin(
                 self.config,
@@ -116,6 +117,33 @@ class Training:
                 if stop is not None and stop():  # before compilation, which may take minutes
                     raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
+
+    def refuse_to_continue(self, directory: Directory, origin: Mapping) -> None:
+        """Checks that the run in a directory, if there is one, can be continued as this run; writes nothing.
+
+        Args:
+            directory: the run directory, which need not exist.
+            origin: the fields of `provenance.of` for the data of this run.
+
+        Raises:
+            Exception: the errors of `run` that it raises before it writes.
+        """
+        directory.claim(self.config)
+        with Checkpoints(directory.path / "checkpoints") as checkpoints:
+            self._continued(directory, checkpoints, origin)
+
+    def _continued(
+        self, directory: Directory, checkpoints: Checkpoints, origin: Mapping
+    ) -> tuple[RunInfo | None, int, list[str]]:
+        """Returns the run info, the step from which this run continues, and what has changed; writes nothing."""
+        before = directory.info if directory.is_run else None
+        start = _start(before, checkpoints)
+        if before is None or self._has_ended(before, start):
+            return before, start, []
+        if start:
+            checkpoints.refuse_misfit(start, self.prepared.template)
+            refuse_damaged(directory.path)
+        return before, start, directory.refuse_other_data(origin, self.config)
 
     def _has_ended(self, info: RunInfo, start: int) -> bool:
         return info.status == "finished" and (start >= self.parts.loop.steps or info.stopped_early)

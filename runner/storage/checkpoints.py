@@ -74,6 +74,14 @@ class Checkpoints:
         newest = self._newest()
         return newest and newest[0]
 
+    def refuse_misfit(self, step: int, template: Any) -> None:
+        """Checks by the seal of a step that its state has the shapes and dtypes of a template.
+
+        Raises:
+            Misfit: names, shapes or dtypes differ.
+        """
+        _check_fit(arrays.kinds(template), seals.note(self._folder(step))["leaves"])
+
     def _newest(self) -> tuple[int, dict] | None:
         faults = {}
         for step in reversed(self._folders()):

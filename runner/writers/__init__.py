@@ -5,13 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from runner.core import Writer
-from runner.writers.json_lines import JsonLines
+from runner.writers.json_lines import JsonLines, refuse_damaged
 from runner.writers.parameters import parameter_table
 from runner.writers.pictures import Pictures
 from runner.writers.progress import Progress
 from runner.writers.tensorboard import TensorBoard
 
-__all__ = ["JsonLines", "Pictures", "Progress", "TensorBoard", "Writer", "file_writers", "parameter_table"]
+__all__ = [
+    "JsonLines",
+    "Pictures",
+    "Progress",
+    "TensorBoard",
+    "Writer",
+    "file_writers",
+    "parameter_table",
+    "refuse_damaged",
+]
 
 
 def file_writers(

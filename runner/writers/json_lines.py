@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 from runner.core import Figures, Metrics
 from runner.process.files import replace
 
+NAMES = "metrics.jsonl", "timing.jsonl"
+
 
 class JsonLines:
     """Writes `metrics.jsonl`: `{"step": ..., name: value, ...}`, sorted by name, with the same bytes for equal runs.
@@ -32,8 +34,7 @@ class JsonLines:
     def __init__(self, directory: str | Path, start: int = 0, weights: str | None = None):
         directory, self._weights = Path(directory), weights
         directory.mkdir(parents=True, exist_ok=True)
-        self._metrics = _open(directory / "metrics.jsonl", start)
-        self._timing = _open(directory / "timing.jsonl", start)
+        self._metrics, self._timing = (_open(directory / name, start) for name in NAMES)
         self._created = time.monotonic()
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
@@ -53,6 +54,17 @@ class JsonLines:
         """Closes both files."""
         self._metrics.close()
         self._timing.close()
+
+
+def refuse_damaged(directory: str | Path) -> None:
+    """Checks the files of a run that is to be continued; writes nothing.
+
+    Raises:
+        ValueError: a file has a line that is not a record.
+    """
+    for name in NAMES:
+        if (path := Path(directory) / name).exists():
+            _kept(path, 0)
 
 
 def _open(path: Path, start: int) -> BinaryIO:
