@@ -17,20 +17,22 @@ from runner.compose.tree import (
     target_of,
     transform,
 )
+from runner.core.bounds import Bound, at_least, at_most, count
 from runner.errors import ConfigError
 from runner.process.terminal import near
 
 LARGEST_SEED = 2**32 - 1
-LARGEST_STEP = 2**31 - 1
-LARGEST_GROUP = 1000  # members; each has its own metrics or run directory
 OFF = type(None)
+SEED = (at_least(0), at_most(LARGEST_SEED))
+STEPS = (count, at_most(2**31 - 1))
+GROUP = (count, at_most(1000))  # members; each has its own metrics or run directory
 NAMES = ((str, list, OFF), "a name, a list of names or null")
-TOP = {  # the types of each setting of a run itself, and their names in messages
-    "seed": ((int,), "a whole number"),
-    "seeds": ((int, OFF), "a whole number or null"),
-    "steps": ((int,), "a whole number"),
+TOP = {  # of each setting of a run itself: its types, their names in messages, and its bounds
+    "seed": ((int,), "a whole number", *SEED),
+    "seeds": ((int, OFF), "a whole number or null", *GROUP),
+    "steps": ((int,), "a whole number", *STEPS),
     "one_batch": ((bool,), "true or false"),
-    "ensemble": ((int, OFF), "a whole number or null"),
+    "ensemble": ((int, OFF), "a whole number or null", *GROUP),
     "init_from": ((str, OFF), "a run's directory or null"),
     "init_step": ((int, OFF), "a whole number or null"),
     "init_names": NAMES,
@@ -40,11 +42,7 @@ TOP = {  # the types of each setting of a run itself, and their names in message
     "allow": NAMES,
     "traceback": ((bool,), "true or false"),
 }
-DEFAULTS = {
-    "one_batch": False,
-    "figures": True,
-    "traceback": False,
-}  # for saved configurations without the setting
+DEFAULTS = {"one_batch": False, "figures": True, "traceback": False}  # of configurations saved without them
 
 
 def check(config: dict, known: set[str]) -> dict:
@@ -68,32 +66,27 @@ def check(config: dict, known: set[str]) -> dict:
     for key in (*TOP, "loop", "dataset", "scenario", "evaluation"):
         if key not in config:
             raise ConfigError(f"{key} is missing: every run has one")
-    for key, (types, words) in TOP.items():
-        if type(config[key]) not in types:
-            raise ConfigError(f"{key}: {config[key]!r} is not {words}")
-    if not 0 <= config["seed"] <= LARGEST_SEED:
-        raise ConfigError(f"seed: must be 0..{LARGEST_SEED}, not {config['seed']}")
-    for key in ("steps", "ensemble", "seeds"):
-        if config[key] is not None and config[key] < 1:
-            raise ConfigError(f"{key}: {config[key]} is less than 1")
-    for key in ("ensemble", "seeds"):
-        if (config[key] or 1) > LARGEST_GROUP:
-            raise ConfigError(f"{key}: {config[key]} is more than {LARGEST_GROUP}")
+    config = config | {key: [config[key]] for key in TOP if TOP[key] is NAMES and type(config[key]) is str}
+    for key in TOP:
+        _check_setting(key, config[key], *TOP[key])
     last = config["seed"] + (config["seeds"] or 1) - 1
     if last > LARGEST_SEED:
-        raise ConfigError(f"seeds: the last one would be {last}; a seed must be 0..{LARGEST_SEED}")
-    if config["steps"] > LARGEST_STEP:
-        raise ConfigError(f"steps: {config['steps']} is more than {LARGEST_STEP}")
+        raise ConfigError(f"seeds: the last one would be {last}, which is more than {LARGEST_SEED}")
     for key in ("init_step", "init_names"):
         if config[key] is not None and config["init_from"] is None:
             raise ConfigError(f"{key}: says what to take of a run; name the run by init_from=RUN")
-    for key in ("init_names", "freeze", "watch", "allow"):
-        if isinstance(config[key], str):
-            config = config | {key: [config[key]]}
-        for name in config[key] or ():
-            if not (isinstance(name, str) and name):
-                raise ConfigError(f"{key}: {name!r} is not a name")
     return {key: _checked(value, key, config) for key, value in config.items()}
+
+
+def _check_setting(key: str, value: Any, types: tuple[type, ...], words: str, *bounds: Bound) -> None:
+    if type(value) not in types:
+        raise ConfigError(f"{key}: {value!r} is not {words}")
+    for bound in bounds if value is not None else ():
+        if not bound.holds(value):
+            raise ConfigError(f"{key}: {bound.message.format(value=value)}")
+    for name in value if isinstance(value, list) else ():
+        if not (isinstance(name, str) and name):
+            raise ConfigError(f"{key}: {name!r} is not a name")
 
 
 def _checked(value: Any, path: str, config: Mapping) -> Any:
@@ -147,7 +140,7 @@ def complete(config: Mapping) -> dict:
     Each gets the value that keeps the earlier behaviour: null, or that of DEFAULTS. The settings of parts need no
     completion, because they have defaults in Python; see `with_defaults`.
     """
-    added = {key: DEFAULTS.get(key) for key, (types, _) in TOP.items() if OFF in types or key in DEFAULTS}
+    added = {key: DEFAULTS.get(key) for key, (types, *_) in TOP.items() if OFF in types or key in DEFAULTS}
     return {**{key: value for key, value in added.items() if key not in config}, **config}
 
 

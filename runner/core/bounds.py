@@ -22,17 +22,18 @@ def require(owner: object, **bounds: Bound) -> None:
         ValueError: a field does not satisfy its bound; the message begins with the name of the field.
     """
     for name, bound in bounds.items():
-        check(name, getattr(owner, name), bound, type(owner).__name__)
+        check(name, getattr(owner, name), bound, owner=type(owner).__name__)
 
 
-def check(name: str, value: object, bound: Bound, owner: str = "") -> None:
+def check(name: str, value: object, *bounds: Bound, owner: str = "") -> None:
     """Checks one value.
 
     Raises:
-        ValueError: the value does not satisfy the bound; the message begins with the given name.
+        ValueError: the value does not satisfy a bound; the message begins with the given name.
     """
-    if not bound.holds(value):
-        raise ValueError(f"{name}: {bound.message.format(value=value, owner=owner)}")
+    for bound in bounds:
+        if not bound.holds(value):
+            raise ValueError(f"{name}: {bound.message.format(value=value, owner=owner)}")
 
 
 def override(owner: object, name: str, value: Value | None, bound: Bound) -> Value:
@@ -43,7 +44,7 @@ def override(owner: object, name: str, value: Value | None, bound: Bound) -> Val
     """
     if value is None:
         return getattr(owner, name)
-    check(name, value, bound, type(owner).__name__)
+    check(name, value, bound, owner=type(owner).__name__)
     return value
 
 
@@ -70,6 +71,7 @@ def one_of(*choices: Any) -> Bound:
 whole = Bound(lambda value: isinstance(value, Integral), "{value!r} is not a whole number")
 count = at_least(1)
 positive = Bound(lambda value: value > 0, "{value} is not above 0")
+finite = Bound(lambda value: 0 < value < math.inf, "{value} is not a finite number above 0")
 weight = Bound(lambda value: 0 <= value < math.inf, "{value} is not a finite number from 0 up")
 share = Bound(lambda value: 0 <= value <= 1, "{value} is not from 0 to 1")
 decay = Bound(lambda value: 0 <= value < 1, "{value} is not a decay, from 0 to less than 1")

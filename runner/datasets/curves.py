@@ -48,8 +48,7 @@ def _curve(
     noise: float | None,
     batch_size: int | None,
 ) -> Dataset:
-    check("size", size, at_least(2))
-    check("size", size, at_most(MOST_POINTS))
+    check("size", size, at_least(2), at_most(MOST_POINTS))
     if noise is not None and not 0 < noise < np.inf:
         raise ValueError(f"noise: {noise} is not a finite number above 0, or null for none")
     generator = np.random.default_rng(0)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from runner.core import Batch, Dataset, Feature, Key, Spec
-from runner.core.bounds import at_most, check, count
+from runner.core.bounds import Bound, at_most, check, count
 from runner.datasets.splits import cut
 from runner.datasets.streams import Stream
 
@@ -23,6 +23,7 @@ LARGEST_SIZE = 8192  # pixels per side
 MEASURED = 512  # training images whose mean and standard deviation are used for those of all
 FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"
 MODES = {1: "L", 3: "RGB"}
+grey_or_colours = Bound(lambda value: value in MODES, "{value} is neither 1 (grey) nor 3 (colours)")
 
 
 def image_folder(
@@ -53,23 +54,24 @@ def image_folder(
     Raises:
         ValueError: there is no such folder, none of its images can be read, or a setting is out of its range.
     """
-    for name, value in (("size", size), ("batch_size", batch_size), ("workers", workers)):
-        check(name, value, count)
-    check("size", size, at_most(LARGEST_SIZE))
-    if channels not in MODES:
-        raise ValueError(f"channels: {channels} is neither 1 (grey) nor 3 (colours)")
+    _check(size, channels, batch_size, workers)
     files = _files(path)
     test_rows, validation_rows, train_rows = cut(len(files), split_seed, test=test, validation=validation)
     if batch_size > len(train_rows):
         raise ValueError(f"batch_size: {batch_size} images a batch, of {len(train_rows)} to train on")
     labels = sorted({file.parent.name for file in files}) if _are_sorted_by_class(files, path) else []
     create = functools.partial(_Images, files, labels, size, channels, workers, split_seed)
-    train = create(train_rows, batch_size)
+    train, held_out = create(train_rows, batch_size), (validation_rows, test_rows)
+    others = [create(rows, min(batch_size, len(rows)), shuffle=False) for rows in held_out]
     spec = train.describe()
-    held_out = [
-        create(rows, min(batch_size, len(rows)), shuffle=False) for rows in (validation_rows, test_rows)
-    ]
-    return Dataset(*(ImageStream(images, spec) for images in (train, *held_out)))
+    return Dataset(*(ImageStream(images, spec) for images in (train, *others)))
+
+
+def _check(size: int, channels: int, batch_size: int, workers: int) -> None:
+    check("size", size, count, at_most(LARGEST_SIZE))
+    check("channels", channels, grey_or_colours)
+    check("batch_size", batch_size, count)
+    check("workers", workers, count)
 
 
 @jax.tree_util.register_pytree_node_class

@@ -1,13 +1,12 @@
 """Text from a random source of known entropy, the lowest loss that a language model can reach."""
 
 import bisect
-import math
 import string
 
 import numpy as np
 
 from runner.core import Dataset
-from runner.core.bounds import at_least, at_most, check, count
+from runner.core.bounds import at_least, at_most, check, count, finite
 from runner.datasets.windows import dataset_of
 
 LONGEST = 10_000_000  # letters, which are drawn one by one
@@ -41,27 +40,19 @@ def markov(
         ValueError: a setting is out of its range, there are more than a million contexts, or a part is shorter than a
             window.
     """
-    if not 2 <= symbols <= len(LETTERS):
-        raise ValueError(f"symbols: {symbols} is not in 2..{len(LETTERS)}")
+    check("symbols", symbols, at_least(2), at_most(len(LETTERS)))
     if order < 1 or symbols**order > 1_000_000:
-        raise ValueError(
-            f"order: {order} letters of {symbols}; need 1 or more, and at most a million contexts"
-        )
-    if not 0 < concentration < math.inf:
-        raise ValueError(f"concentration: {concentration} is not a finite number above 0")
-    check("size", size, count)
-    check("size", size, at_most(LONGEST))
+        raise ValueError(f"order: {order} letters of {symbols}; need 1 or more, at most a million contexts")
+    check("concentration", concentration, finite)
+    check("size", size, count, at_most(LONGEST))
     check("split_seed", split_seed, at_least(0))
     random = np.random.default_rng(split_seed)
     chances = random.dirichlet(np.full(symbols, concentration), symbols**order)
     tokens, context = _draw(random, chances, size)
-    parts = dict(
-        zip(
-            ("train", "validation", "test"), np.split(tokens, [size * 18 // 20, size * 19 // 20]), strict=True
-        )
-    )
-    known = {"vocabulary": LETTERS[:symbols], "entropy": _entropy(chances, context)}
-    return dataset_of(parts, length, batch_size, **known)
+    train, validation, test = np.split(tokens, [size * 18 // 20, size * 19 // 20])
+    parts = {"train": train, "validation": validation, "test": test}
+    entropy = _entropy(chances, context)
+    return dataset_of(parts, length, batch_size, vocabulary=LETTERS[:symbols], entropy=entropy)
 
 
 def _draw(random: np.random.Generator, chances: np.ndarray, size: int) -> tuple[np.ndarray, int]:

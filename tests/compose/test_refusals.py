@@ -48,6 +48,7 @@ READ = {
     "seed=1.5": ["seed: 1.5 is not a whole number"],
     "one_batch=3": ["one_batch: 3 is not true or false"],
     "freeze=3": ["freeze: 3 is not a name"],
+    "freeze=''": ["freeze: '' is not a name"],
     "hydra.run.dir=a\0b": ["cannot read the settings"],
     "hydra.run.dir=a\nb": ["cannot read the settings"],
     "seed=-1": ["seed", "0..4294967295"],

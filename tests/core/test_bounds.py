@@ -14,6 +14,7 @@ from runner.core.bounds import (
     check,
     count,
     decay,
+    finite,
     likelihood,
     loss_of_targets,
     one_of,
@@ -36,6 +37,7 @@ WITHIN = [
     (one_of("min", "max"), ["min", "max"]),
     (whole, [3, np.int64(3)]),
     (positive, [1e-9, math.inf]),
+    (finite, [1e-9, 1e9]),
     (weight, [0, 0.0, 1e9]),
     (share, [0.0, 1.0]),
     (decay, [0.0, 0.999]),
@@ -52,6 +54,8 @@ OUTSIDE = [
     (at_most(1000), 1001, "size: 1001 is more than 1000"),
     (positive, 0.0, "size: 0.0 is not above 0"),
     (positive, math.nan, "size: nan is not above 0"),
+    (finite, 0.0, "size: 0.0 is not a finite number above 0"),
+    (finite, math.inf, "size: inf is not a finite number above 0"),
     (weight, -1.0, "size: -1.0 is not a finite number from 0 up"),
     (weight, math.inf, "size: inf is not a finite number from 0 up"),
     (share, 1.5, "size: 1.5 is not from 0 to 1"),
@@ -101,6 +105,8 @@ def test_an_argument_overrides_a_field_and_has_its_bound():
 
 
 def test_a_value_that_is_no_field_is_checked_by_name():
-    check("length", 3, count)
+    check("length", 3, count, at_most(3))
     with pytest.raises(ValueError, match=r"^length: 0 is less than 1$"):
         check("length", 0, count)
+    with pytest.raises(ValueError, match=r"^length: 4 is more than 3$"):
+        check("length", 4, count, at_most(3))
