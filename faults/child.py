@@ -54,20 +54,26 @@ def strike(
         seconds: wall-clock time of the child.
         told: the steps that were reported as saved.
     """
+    child, reader = _start(directory, steps, (call, fault, sticky), weak)
+    begun = time.monotonic()
+    status = _wait(child, after, image)
+    with os.fdopen(reader) as lines:
+        said = [json.loads(line) for line in lines]
+    numbers = lambda word: [number for kind, number in said if kind == word]
+    outcome = {"status": status, "calls": max(numbers("calls"), default=0), "told": numbers("told")}
+    return {**outcome, "seconds": time.monotonic() - begun}
+
+
+def _start(directory: str, steps: list[int], armed: tuple, weak: str) -> tuple[int, int]:
+    """Returns the process id of a new child, and the file descriptor of what it reports."""
     reader, writer = os.pipe()
     with warnings.catch_warnings(action="ignore"):  # JAX has no threads before its first array
         child = os.fork()
     if child == 0:
         _weaken(weak)
-        _save_and_leave(Path(directory), steps, (call, fault, sticky), writer)
+        _save_and_leave(Path(directory), steps, armed, writer)
     os.close(writer)
-    begun = time.monotonic()
-    status = _wait(child, after, image)
-    with os.fdopen(reader) as lines:
-        said = [json.loads(line) for line in lines]
-    calls = max((number for kind, number in said if kind == "calls"), default=0)
-    told = [number for kind, number in said if kind == "told"]
-    return {"status": status, "calls": calls, "seconds": time.monotonic() - begun, "told": told}
+    return child, reader
 
 
 def _save_and_leave(directory: Path, steps: list[int], armed: tuple, writer: int) -> None:

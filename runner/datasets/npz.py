@@ -47,6 +47,11 @@ def npz(
         raise ValueError(f"{target}: {len(y)} rows; {inputs} has {len(x)}")
     if y.dtype.kind not in "biu":
         return split({"x": x, "y": as_floats(target, arrays[target])}, *settings)
+    _check_classes(target, y)
+    return split({"x": x, "y": y.astype(np.int32)}, *settings, classes=int(y.max()) + 1)
+
+
+def _check_classes(target: str, y: np.ndarray) -> None:
     if y.ndim > 1:
         raise ValueError(
             f"{target}: whole numbers of shape {y.shape}; classes need ({len(y)},), other targets floats"
@@ -56,7 +61,6 @@ def npz(
         raise ValueError(
             f"{target}: every row is 0; need two classes, or target=null for data without targets"
         )
-    return split({"x": x, "y": y.astype(np.int32)}, *settings, classes=int(y.max()) + 1)
 
 
 def read_inputs(path: str | Path, inputs: str = "x") -> np.ndarray:

@@ -69,15 +69,20 @@ def csv(
     if target not in table.header:
         raise ValueError(f"target: {path} has no column {target!r}; it has {', '.join(table.header)}")
     y, known = _target(table, target, task)
-    columns = [_describe(table, name) for name in table.header if name != target]
+    columns = _describe_all(table, [name for name in table.header if name != target], path)
+    arrays = {"x": _features(table, columns), "y": y}
+    return split(arrays, batch_size, split_seed, validation, test, columns=columns, target=target, **known)
+
+
+def _describe_all(table: Table, names: Sequence[str], path: str) -> list[Column]:
+    columns = [_describe(table, name) for name in names]
     for column in columns:
         if len(column.categories) > CATEGORIES:
             raise ValueError(
                 f"{column.name}: {len(column.categories)} different texts in {path}; a text feature may have"
                 f" {CATEGORIES}: write it as numbers or remove the column"
             )
-    arrays = {"x": _features(table, columns), "y": y}
-    return split(arrays, batch_size, split_seed, validation, test, columns=columns, target=target, **known)
+    return columns
 
 
 def read_rows(path: str | Path, spec: Spec) -> tuple[np.ndarray, Table]:

@@ -172,12 +172,8 @@ class Program(Generic[State]):
         while True:
             previous, pending = pending, None
             if step < end and not (stop is not None and stop()):
-                length, dispatched = min(self._length, end - step), time.perf_counter()
-                if fused:
-                    state, table = _chunk(*self._arguments(state, step, length))
-                else:
-                    state, table = self._unfused(state, step, length, check)
-                finite = None
+                length, dispatched, finite = min(self._length, end - step), time.perf_counter(), None
+                state, table = self._run(state, step, length, fused, check)
                 if dispatched - last_check > SECONDS:  # a check takes as long as some steps of a small net
                     finite, last_check = are_finite(state), dispatched
                 pending = step, length, (table, finite), dispatched
@@ -192,6 +188,13 @@ class Program(Generic[State]):
                 yield state, start, length, rows
                 if finite is not None or pending is None:
                     refuse_not_finite(start + length, state, finite)
+
+    def _run(
+        self, state: State, step: int, length: int, fused: bool, check: Check | None
+    ) -> tuple[State, Metrics]:
+        if fused:
+            return _chunk(*self._arguments(state, step, length))
+        return self._unfused(state, step, length, check)
 
     def _pace(self, seconds: float) -> None:
         self._last_read = time.perf_counter()

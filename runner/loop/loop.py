@@ -2,8 +2,7 @@
 
 import contextlib
 import dataclasses
-import functools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Generic, NamedTuple, Protocol
 
@@ -195,43 +194,49 @@ class Loop:
             state, step, extra, fused = self._begin(program, template, restored, executor)
             if validation is not None and supports(evaluator, Compiling):
                 executor.submit(evaluator.compile, scenario, template, validation)
-            evaluate = functools.partial(self._evaluate, prepared)
             if warm_start is not None and restored is None:
                 state = program.place(warm_start(state))
-                _write(writers, 0, *evaluate(state, 0))
-            record, best, saved = (
-                Record(self.log_every, extra.get("rows")),
-                Best(*extra.get("best", ())),
-                step,
-            )
-            check = refuse_not_finite if self.check_state else None
+                _write(writers, 0, *self._evaluate(prepared, state, 0))
+            return self._steps(prepared, state, step, extra, fused, checkpoints, writers, stop)
 
-            while step < self.steps and not self._stops(best):
-                end, metrics, figures, value = self._boundary(step), {}, {}, None
-                for newest, start, length, table in program.advance(state, step, end, fused, check, stop):
-                    state, step = newest, start + length
-                    records = {at: means | _rates(scenario, at) for at, means in record.add(start, table)}
-                    records.setdefault(step, {})
-                    metrics = records.pop(end, {})
-                    for at in sorted(records):
-                        _write(writers, at, records[at])
-                    if checkpoints is not None:
-                        checkpoints.refuse_failed()
-                stopped = step < end
-                if not stopped and self._due(step, self.evaluate_every):
-                    evaluation, figures = evaluate(state, step)
-                    metrics |= evaluation
-                    value = evaluation.get(f"validation/{self.best}")
-                    best = best if value is None else best.after(step, value, self.mode)
-                if not stopped:
-                    _write(writers, step, metrics, figures)
-                due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
-                if checkpoints is not None and due and step != saved:
-                    checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
-                    saved = step
-                if stopped:
-                    raise Stopped(f"stopped at step {step}")
-            return state
+    def _steps(
+        self,
+        prepared: Prepared[State],
+        state: State,
+        step: int,
+        extra: dict,
+        fused: bool,
+        checkpoints: Store | None,
+        writers: Sequence[Writer],
+        stop: Callable[[], bool] | None,
+    ) -> State:
+        """Trains from a state after `step` steps, and returns the last state."""
+        record, best, saved = Record(self.log_every, extra.get("rows")), Best(*extra.get("best", ())), step
+        check = refuse_not_finite if self.check_state else None
+        while step < self.steps and not self._stops(best):
+            end, metrics, figures, value = self._boundary(step), {}, {}, None
+            for newest, start, length, table in prepared.program.advance(
+                state, step, end, fused, check, stop
+            ):
+                state, step = newest, start + length
+                metrics = _write_means(writers, prepared.scenario, record.add(start, table), step, end)
+                if checkpoints is not None:
+                    checkpoints.refuse_failed()
+            stopped = step < end
+            if not stopped and self._due(step, self.evaluate_every):
+                evaluation, figures = self._evaluate(prepared, state, step)
+                metrics |= evaluation
+                value = evaluation.get(f"validation/{self.best}")
+                best = best if value is None else best.after(step, value, self.mode)
+            if not stopped:
+                _write(writers, step, metrics, figures)
+            due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
+            if checkpoints is not None and due and step != saved:
+                checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
+                saved = step
+            if stopped:
+                raise Stopped(f"stopped at step {step}")
+        return state
 
     def _begin(
         self,
@@ -287,6 +292,18 @@ def _waiting_for_the_last_save(checkpoints: Store | None) -> Iterator[None]:
 def _write(writers: Sequence[Writer], step: int, metrics: Metrics, figures: Figures | None = None) -> None:
     for writer in writers:
         writer.write(step, metrics, figures or {})
+
+
+def _write_means(
+    writers: Sequence[Writer], scenario: Scenario, means: Iterable[tuple[int, Metrics]], step: int, end: int
+) -> Metrics:
+    """Writes the means of the log intervals up to `step`; those of step `end` are returned instead."""
+    records = {at: values | _rates(scenario, at) for at, values in means}
+    records.setdefault(step, {})
+    last = records.pop(end, {})
+    for at in sorted(records):
+        _write(writers, at, records[at])
+    return last
 
 
 def _rates(scenario: Scenario, step: int) -> Metrics:

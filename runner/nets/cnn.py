@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import haiku as hk
+import jax
 
 from runner.core import Net
 from runner.nets.convolution import Convolution, max_pool
-from runner.nets.layers import NORMALIZATIONS, as_images, drop_out, flatten, output
-from runner.nets.settings import ACTIVATIONS, WIDEST, cached, check_dropout, check_size, check_sizes, find
+from runner.nets.layers import activated, as_images, drop_out, flatten, output
+from runner.nets.settings import WIDEST, cached, check_dropout, check_size, check_sizes
 
 
 @cached
@@ -35,33 +36,28 @@ def cnn(
         ValueError: a setting is out of its range, or a name is unknown; when called, x is not an image, or too small
             for so many poolings.
     """
-    check_sizes("output_shape", output_shape)
-    check_sizes("channels", channels)
-    check_size("kernel_size", kernel_size, WIDEST)
-    check_sizes("hidden_sizes", hidden_sizes)
+    check_sizes(output_shape=output_shape, channels=channels, hidden_sizes=hidden_sizes)
+    check_size(kernel_size=kernel_size, most=WIDEST)
     check_dropout(dropout)
-    activate = find("activation", activation, ACTIVATIONS)
-    normalize = find("normalization", normalization, NORMALIZATIONS)
-    with_bias = normalization != "batch"  # batch normalisation cancels a bias
+    activate, with_bias = activated(activation, normalization)
 
     def forward(x, is_training):
-        x = as_images(x, "cnn")
-        _check_poolings(len(channels), *x.shape[1:3])
+        x = _poolable(as_images(x, "cnn"), len(channels))
         for size in channels:
-            x = Convolution(size, kernel_size, with_bias=with_bias)(x)
-            x = max_pool(activate(normalize(x, is_training)))
+            x = max_pool(activate(Convolution(size, kernel_size, with_bias=with_bias)(x), is_training))
         x = flatten(x)
         for size in hidden_sizes:
-            x = activate(normalize(hk.Linear(size, with_bias)(x), is_training))
-            x = drop_out(x, dropout, is_training)
+            x = drop_out(activate(hk.Linear(size, with_bias)(x), is_training), dropout, is_training)
         return output(x, output_shape)
 
     return hk.transform_with_state(forward)
 
 
-def _check_poolings(poolings: int, height: int, width: int) -> None:
+def _poolable(x: jax.Array, poolings: int) -> jax.Array:
+    height, width = x.shape[1:3]
     most = min(height, width).bit_length() - 1
     if poolings > most:
         raise ValueError(
             f"channels: an image of {height} x {width} can be halved {most} times, not {poolings}: give fewer"
         )
+    return x

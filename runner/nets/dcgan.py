@@ -7,12 +7,12 @@ import jax
 
 from runner.core import Net
 from runner.nets.convolution import Convolution
-from runner.nets.layers import NORMALIZATIONS, as_images, flatten, output
+from runner.nets.layers import NORMALIZATIONS, activated, as_images, flatten, output
 from runner.nets.settings import (
-    ACTIVATIONS,
     OUTPUT_ACTIVATIONS,
     WIDEST,
     cached,
+    check_image_shape,
     check_size,
     check_sizes,
     find,
@@ -28,9 +28,7 @@ def image_generator(
     normalization: str | None = "batch",
     output_activation: str | None = "sigmoid",
 ) -> Net:
-    """Builds a generator of images from latent vectors.
-
-    It has a dense layer, and doubles the size once for each entry of `channels`.
+    """Builds a generator of images from latent vectors: a dense layer, and one doubling per entry of `channels`.
 
     Args:
         output_shape: height, width and channels of one image; a doubling is cut if the size is odd.
@@ -43,36 +41,31 @@ def image_generator(
     Raises:
         ValueError: a setting is out of its range, a name is unknown, or `output_shape` is not that of an image.
 
-    Source:
-        Radford et al. 2016, with repetition and convolution instead of transposed convolution, which leaves
-        checkerboard patterns (Odena et al. 2016).
+    Source: Radford et al. 2016, with repetition and convolution instead of transposed convolution, which leaves
+    checkerboard patterns (Odena et al. 2016).
     """
-    check_sizes("output_shape", output_shape)
-    if len(output_shape) != 3:
-        shape = list(output_shape)
-        raise ValueError(
-            f"image_generator makes images [height, width, channels], not {shape}: take mlp for these"
-        )
-    check_sizes("channels", channels, at_least=1)
-    check_size("kernel_size", kernel_size, WIDEST)
-    activate = find("activation", activation, ACTIVATIONS)
-    normalize = find("normalization", normalization, NORMALIZATIONS)
-    with_bias = normalization != "batch"  # batch normalisation cancels a bias
+    check_image_shape("image_generator", output_shape, "mlp")
+    check_sizes(channels=channels, at_least=1)
+    check_size(kernel_size=kernel_size, most=WIDEST)
+    activate, with_bias = activated(activation, normalization)
     activate_output = find("output_activation", output_activation, OUTPUT_ACTIVATIONS)
-    height, width, depth = output_shape
-    # From the coarsest grid to the image: each size is half of the next, rounded up.
-    grids = [(-(-height // 2**n), -(-width // 2**n)) for n in range(len(channels), -1, -1)]
 
     def forward(x, is_training):
-        high, wide = grids[0]
+        (high, wide), *grids = _grids(output_shape, len(channels))
         x = hk.Linear(high * wide * channels[0])(flatten(x)).reshape(len(x), high, wide, channels[0])
-        x = activate(normalize(x, is_training))
-        for size, (high, wide) in zip(channels, grids[1:], strict=True):
+        x = activate(x, is_training)
+        for size, (high, wide) in zip(channels, grids, strict=True):
             x = x.repeat(2, 1).repeat(2, 2)[:, :high, :wide]
-            x = activate(normalize(Convolution(size, kernel_size, with_bias=with_bias)(x), is_training))
-        return activate_output(Convolution(depth, kernel_size, name="output")(x))
+            x = activate(Convolution(size, kernel_size, with_bias=with_bias)(x), is_training)
+        return activate_output(Convolution(output_shape[-1], kernel_size, name="output")(x))
 
     return hk.transform_with_state(forward)
+
+
+def _grids(image_shape: Sequence[int], doublings: int) -> list[tuple[int, int]]:
+    """Returns the sizes from the coarsest grid to the image; each is half of the next, rounded up."""
+    height, width, _ = image_shape
+    return [(-(-height // 2**n), -(-width // 2**n)) for n in range(doublings, -1, -1)]
 
 
 @cached
@@ -93,9 +86,8 @@ def image_discriminator(
     Raises:
         ValueError: a setting is out of its range, or a name is unknown; when called, x is not an image.
     """
-    check_sizes("output_shape", output_shape)
-    check_sizes("channels", channels)
-    check_size("kernel_size", kernel_size, WIDEST)
+    check_sizes(output_shape=output_shape, channels=channels)
+    check_size(kernel_size=kernel_size, most=WIDEST)
     normalize = find("normalization", normalization, NORMALIZATIONS)
     with_bias = normalization != "batch"  # batch normalisation cancels a bias
 

@@ -7,6 +7,8 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from runner.nets.settings import ACTIVATIONS, find
+
 
 class BatchNorm(hk.Module):
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithms 1 and 2).
@@ -42,6 +44,23 @@ NORMALIZATIONS: dict[str | None, Callable[[jax.Array, bool], jax.Array]] = {
     "batch": lambda x, is_training: BatchNorm()(x, is_training),
     "layer": lambda x, is_training: layer_norm(x),
 }
+
+
+def activated(
+    activation: str, normalization: str | None
+) -> tuple[Callable[[jax.Array, bool], jax.Array], bool]:
+    """Returns what follows a layer: normalization and activation, in one function.
+
+    Returns:
+        The function of the output of a layer and of `is_training`, and whether the layer needs a bias, which batch
+        normalization would cancel.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    activate = find("activation", activation, ACTIVATIONS)
+    normalize = find("normalization", normalization, NORMALIZATIONS)
+    return lambda x, is_training: activate(normalize(x, is_training)), normalization != "batch"
 
 
 def drop_out(x: jax.Array, rate: float | None, is_training: bool) -> jax.Array:

@@ -20,6 +20,6 @@ def linear(output_shape: Sequence[int], initializer: str | None = None) -> Net:
     Raises:
         ValueError: a setting is out of its range, or a name is unknown.
     """
-    check_sizes("output_shape", output_shape)
+    check_sizes(output_shape=output_shape)
     w_init = find("initializer", initializer, INITIALIZERS)
     return hk.transform_with_state(lambda x, is_training: output(x, output_shape, w_init))

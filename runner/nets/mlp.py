@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import haiku as hk
 
 from runner.core import Net
-from runner.nets.layers import NORMALIZATIONS, drop_out, flatten, output
+from runner.nets.layers import activated, drop_out, flatten, output
 from runner.nets.settings import (
-    ACTIVATIONS,
     INITIALIZERS,
     OUTPUT_ACTIVATIONS,
     cached,
@@ -41,19 +40,16 @@ def mlp(
     Raises:
         ValueError: a setting is out of its range, or a name is unknown.
     """
-    check_sizes("output_shape", output_shape)
-    check_sizes("hidden_sizes", hidden_sizes)
+    check_sizes(output_shape=output_shape, hidden_sizes=hidden_sizes)
     check_dropout(dropout)
-    activate = find("activation", activation, ACTIVATIONS)
-    normalize = find("normalization", normalization, NORMALIZATIONS)
-    with_bias = normalization != "batch"  # batch normalisation cancels a bias
+    activate, with_bias = activated(activation, normalization)
     w_init = find("initializer", initializer, INITIALIZERS)
     activate_output = find("output_activation", output_activation, OUTPUT_ACTIVATIONS)
 
     def forward(x, is_training):
         x = flatten(x)
         for size in hidden_sizes:
-            x = activate(normalize(hk.Linear(size, with_bias, w_init)(x), is_training))
+            x = activate(hk.Linear(size, with_bias, w_init)(x), is_training)
             x = drop_out(x, dropout, is_training)
         return activate_output(output(x, output_shape, w_init))
 

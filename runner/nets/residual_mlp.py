@@ -34,9 +34,9 @@ def residual_mlp(
     Raises:
         ValueError: a setting is out of its range.
     """
-    check_sizes("output_shape", output_shape)
-    check_size("size", size)
-    check_size("blocks", blocks, DEEPEST)
+    check_sizes(output_shape=output_shape)
+    check_size(size=size)
+    check_size(blocks=blocks, most=DEEPEST)
     check_even("embedding_size", embedding_size)
     if not 1 <= max_frequency < math.inf:
         raise ValueError(f"max_frequency: {max_frequency} is not a finite number of at least 1")

@@ -28,9 +28,9 @@ def resnet(output_shape: Sequence[int], channels: Sequence[int] = (16, 32, 64), 
     Source:
         He et al. 2016, section 4.2; shortcuts that change the shape are projections (option B), not padding.
     """
-    check_sizes("output_shape", output_shape)
-    check_sizes("channels", channels, at_least=1)
-    check_size("blocks", blocks, DEEPEST)
+    check_sizes(output_shape=output_shape)
+    check_sizes(channels=channels, at_least=1)
+    check_size(blocks=blocks, most=DEEPEST)
 
     def forward(x, is_training):
         x = as_images(x, "resnet")

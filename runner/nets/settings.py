@@ -67,14 +67,14 @@ def find(setting: str, name: str | None, known: Mapping[str | None, Choice]) -> 
     raise ValueError(f"{setting}: {name!r} is unknown{near(str(name), names)}; known are {', '.join(names)}")
 
 
-def check_size(setting: str, size: int, most: float = math.inf) -> None:
-    """Checks that a size is a whole number from 1 to `most`.
+def check_size(most: float = math.inf, **settings: int) -> None:
+    """Checks that sizes are whole numbers from 1 to `most`.
 
     Raises:
-        ValueError: the size is not a whole number, or out of this range.
+        ValueError: one is not a whole number, or out of this range.
     """
-    for bound in (whole, count, at_most(most)):
-        check(setting, size, bound)
+    for setting, size in settings.items():
+        check(setting, size, whole, count, at_most(most))
 
 
 def check_even(setting: str, size: int) -> None:
@@ -83,21 +83,34 @@ def check_even(setting: str, size: int) -> None:
     Raises:
         ValueError: the size is not a whole number, less than 1, or odd.
     """
-    check_size(setting, size)
-    check(setting, size, even)
+    check(setting, size, whole, count, even)
 
 
-def check_sizes(setting: str, sizes: Sequence[int], at_least: int = 0) -> None:
-    """Checks that a list of sizes has at least `at_least` entries, and that each is a whole number from 1 on.
+def check_sizes(at_least: int = 0, **settings: Sequence[int]) -> None:
+    """Checks that lists of sizes have at least `at_least` entries, and that each is a whole number from 1 on.
 
     Raises:
-        ValueError: it is not a list, it has fewer entries, or one of them is not such a number.
+        ValueError: one is not a list or has fewer entries, or one of them is not such a number.
     """
-    check(setting, sizes, a_list)
-    if len(sizes) < at_least:
-        raise ValueError(f"{setting}: {list(sizes)} has fewer than {at_least} entries")
-    for size in sizes:
-        check_size(setting, size)
+    for setting, sizes in settings.items():
+        check(setting, sizes, a_list)
+        if len(sizes) < at_least:
+            raise ValueError(f"{setting}: {list(sizes)} has fewer than {at_least} entries")
+        for size in sizes:
+            check(setting, size, whole, count)
+
+
+def check_image_shape(net: str, output_shape: Sequence[int], alternative: str) -> None:
+    """Checks that the shape of one output is that of an image.
+
+    Raises:
+        ValueError: it does not have three sizes; the message recommends the alternative.
+    """
+    check_sizes(output_shape=output_shape)
+    if len(output_shape) != 3:
+        raise ValueError(
+            f"{net} makes images [height, width, channels], not {list(output_shape)}: take {alternative} for these"
+        )
 
 
 def check_dropout(rate: float | None) -> None:

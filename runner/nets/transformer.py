@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from runner.core import Net
+from runner.core.bounds import Bound, check
 from runner.nets.layers import drop_out, layer_norm
 from runner.nets.settings import DEEPEST, cached, check_dropout, check_size, check_sizes
+
+one_size = Bound(lambda value: len(value) == 1, "{value} is not a vocabulary, such as [64]")
 
 
 @cached
@@ -33,40 +36,45 @@ def transformer(
     Raises:
         ValueError: a setting is out of its range; when called, x is not a sequence of tokens, or too long.
 
-    Source:
-        Vaswani et al. 2017, the decoder alone, normalised before each layer, with learned positions and GELU as in
-        GPT-2 (Radford et al. 2019).
+    Source: Vaswani et al. 2017, the decoder alone, normalised before each layer, with learned positions and GELU as in
+    GPT-2 (Radford et al. 2019).
     """
-    check_sizes("output_shape", output_shape)
-    if len(output_shape) != 1:
-        raise ValueError(f"output_shape: {list(output_shape)} is not a vocabulary, such as [64]")
-    for name, value in (("size", size), ("heads", heads), ("max_length", max_length)):
-        check_size(name, value)
-    check_size("layers", layers, DEEPEST)
+    check_sizes(output_shape=output_shape)
+    check("output_shape", list(output_shape), one_size)
+    check_size(size=size, heads=heads, max_length=max_length)
+    check_size(layers=layers, most=DEEPEST)
     check_dropout(dropout)
-    if size % heads:
-        raise ValueError(f"heads: {heads} do not divide size {size}")
+    check("heads", heads, Bound(lambda value: size % value == 0, f"{{value}} do not divide size {size}"))
     (vocabulary,) = output_shape
 
     def forward(x, is_training):
-        if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.integer):
-            raise ValueError(
-                f"transformer needs rows of tokens, not {x.dtype}{list(x.shape[1:])}: take mlp for these"
-            )
-        positions = x.shape[1]
-        if positions > max_length:
-            raise ValueError(f"max_length: {max_length} positions are fewer than the {positions} of x")
-        small = hk.initializers.RandomNormal(0.02)
-        table = hk.get_parameter("positions", (max_length, size), init=small)[None, :positions]
-        x = hk.Embed(vocabulary, size, w_init=small)(x)
-        x = drop_out(x + jnp.broadcast_to(table, x.shape), dropout, is_training)
+        x = drop_out(_embed(x, vocabulary, size, max_length), dropout, is_training)
         for _ in range(layers):
             x = x + drop_out(_attend(layer_norm(x), heads), dropout, is_training)
-            inner = hk.Linear(size)(jax.nn.gelu(hk.Linear(4 * size)(layer_norm(x))))
-            x = x + drop_out(inner, dropout, is_training)
+            x = x + drop_out(_feed_forward(layer_norm(x)), dropout, is_training)
         return hk.Linear(vocabulary, name="output")(layer_norm(x))
 
     return hk.transform_with_state(forward)
+
+
+def _embed(x: jax.Array, vocabulary: int, size: int, max_length: int) -> jax.Array:
+    """Returns the sum of the embeddings of tokens `[B, T]` and of their positions, `[B, T, size]`."""
+    if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.integer):
+        raise ValueError(
+            f"transformer needs rows of tokens, not {x.dtype}{list(x.shape[1:])}: take mlp for these"
+        )
+    positions = x.shape[1]
+    if positions > max_length:
+        raise ValueError(f"max_length: {max_length} positions are fewer than the {positions} of x")
+    small = hk.initializers.RandomNormal(0.02)
+    table = hk.get_parameter("positions", (max_length, size), init=small)[None, :positions]
+    x = hk.Embed(vocabulary, size, w_init=small)(x)
+    return x + jnp.broadcast_to(table, x.shape)
+
+
+def _feed_forward(x: jax.Array) -> jax.Array:
+    size = x.shape[-1]
+    return hk.Linear(size)(jax.nn.gelu(hk.Linear(4 * size)(x)))
 
 
 def _attend(x: jax.Array, heads: int) -> jax.Array:

@@ -1,6 +1,5 @@
 """A U-Net for images that takes the variance of their noise."""
 
-import math
 from collections.abc import Sequence
 
 import haiku as hk
@@ -8,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from runner.core import Net
+from runner.core.bounds import at_least, check, finite
 from runner.nets.convolution import Convolution
 from runner.nets.layers import BatchNorm, as_images, noise_embedding
-from runner.nets.settings import DEEPEST, cached, check_even, check_size, check_sizes
+from runner.nets.settings import DEEPEST, cached, check_even, check_image_shape, check_size, check_sizes
 
 
 @cached
@@ -34,46 +34,43 @@ def unet(
         max_frequency: highest frequency of the sinusoids; the lowest is 1.
 
     Raises:
-        ValueError: a setting is out of its range, or `output_shape` is not that of an image; when called, x is not an
-            image, or cannot be halved so often.
+        ValueError: a setting is out of its range; when called, x is not an image, or cannot be halved so often.
 
-    Source:
-        Ronneberger et al. 2015, as in Keras's example "Denoising Diffusion Implicit Models" (Béres 2022),
-        with nearest-neighbour instead of bilinear upsampling, and scale and offset in BatchNorm.
+    Source: Ronneberger et al. 2015, as in Keras's example "Denoising Diffusion Implicit Models" (Béres 2022), with
+    nearest-neighbour instead of bilinear upsampling, and scale and offset in BatchNorm.
     """
-    check_sizes("output_shape", output_shape)
-    if len(output_shape) != 3:
-        shape = list(output_shape)
-        raise ValueError(
-            f"unet needs images [height, width, channels], not outputs {shape}: take residual_mlp for these"
-        )
-    check_sizes("channels", channels, at_least=1)
-    check_size("blocks", blocks, DEEPEST)
+    check_image_shape("unet", output_shape, "residual_mlp")
+    check_sizes(channels=channels, at_least=1)
+    check_size(blocks=blocks, most=DEEPEST)
     check_even("embedding_size", embedding_size)
-    if not 1 <= max_frequency < math.inf:
-        raise ValueError(f"max_frequency: {max_frequency} is not a finite number of at least 1")
+    check("max_frequency", max_frequency, at_least(1), finite)
 
     def forward(x, variance, is_training):
         x = as_images(x, "unet")
-        _check_halvings(x.shape[1:3], len(channels) - 1)
         level = noise_embedding(variance, embedding_size, max_frequency)[:, None, None]
         level = jnp.broadcast_to(level, (*x.shape[:3], embedding_size))
         x = jnp.concatenate([Convolution(channels[0], 1)(x), level], axis=-1)
-        kept = []
-        for size in channels[:-1]:
-            for _ in range(blocks):
-                x = _Block(size)(x, is_training)
-                kept.append(x)
-            x = _halve(x)
-        for _ in range(blocks):
-            x = _Block(channels[-1])(x, is_training)
-        for size in reversed(channels[:-1]):
-            x = x.repeat(2, 1).repeat(2, 2)
-            for _ in range(blocks):
-                x = _Block(size)(jnp.concatenate([x, kept.pop()], axis=-1), is_training)
+        x = _down_and_up(x, channels, blocks, is_training)
         return Convolution(output_shape[-1], 1, w_init=jnp.zeros, name="output")(x)
 
     return hk.transform_with_state(forward)
+
+
+def _down_and_up(x: jax.Array, channels: Sequence[int], blocks: int, is_training: bool) -> jax.Array:
+    _check_halvings(x.shape[1:3], len(channels) - 1)
+    kept = []
+    for size in channels[:-1]:
+        for _ in range(blocks):
+            x = _Block(size)(x, is_training)
+            kept.append(x)
+        x = _halve(x)
+    for _ in range(blocks):
+        x = _Block(channels[-1])(x, is_training)
+    for size in reversed(channels[:-1]):
+        x = x.repeat(2, 1).repeat(2, 2)
+        for _ in range(blocks):
+            x = _Block(size)(jnp.concatenate([x, kept.pop()], axis=-1), is_training)
+    return x
 
 
 class _Block(hk.Module):

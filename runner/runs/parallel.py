@@ -48,42 +48,58 @@ def run_members(
         Stopped: `stop` returned true; every member has saved and stopped.
     """
     threads = threads or os.cpu_count() or 1
-    outcomes: list[Outcome | None] = [None] * len(names)
-    budget = _Budget(threads + 1, available_memory())
-
-    def end(number: int, outcome: Outcome, message: str) -> None:
-        outcomes[number] = outcome
-        board.ended(names[number], message)
-
-    def run(number: int, prepared: Prepared) -> None:
-        try:
-            value = prepared.training.run(prepared.directory, board.progress(names[number]), stop)
-        except BaseException as error:
-            end(number, Outcome(error=error), describe(error))
-        else:
-            best = "" if value is None else f"best {value:.4g}  "
-            end(number, Outcome(value), f"{best}{prepared.directory}")
-
     with Board(len(names)) as board, ThreadPoolExecutor(threads) as pool:
+        members = _Members(names, stop, board, pool, _Budget(threads + 1, available_memory()))
         for number in range(len(names)):
-            budget.wait()
+            members.budget.wait()
             if stop():
                 break
-            try:
-                prepared = prepare(number)
-            except Exception as error:
-                end(number, Outcome(error=error), describe(error))
-                continue
-            if prepared is not None:
-                size = prepared.training.memory
-                budget.take(size)
-                pool.submit(run, number, prepared).add_done_callback(
-                    lambda _, size=size: budget.release(size)
-                )
-                del prepared  # so that only its thread holds its arrays
+            members.start(number, prepare)
     if stop():
-        raise Stopped(f"{outcomes.count(None)} of {len(names)} runs were not started, the others are saved")
-    return outcomes
+        count = members.outcomes.count(None)
+        raise Stopped(f"{count} of {len(names)} runs were not started, the others are saved")
+    return members.outcomes
+
+
+class _Members:
+    """Members that train in threads of a pool, and their outcomes."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        stop: Callable[[], bool],
+        board: Board,
+        pool: ThreadPoolExecutor,
+        budget: "_Budget",
+    ):
+        self._names, self._stop, self._board, self._pool, self.budget = names, stop, board, pool, budget
+        self.outcomes: list[Outcome | None] = [None] * len(names)
+
+    def start(self, number: int, prepare: Callable[[int], Prepared | None]) -> None:
+        """Builds a member, and trains it in another thread, which then alone holds its arrays."""
+        try:
+            prepared = prepare(number)
+        except Exception as error:
+            return self._end(number, Outcome(error=error), describe(error))
+        if prepared is not None:
+            size = prepared.training.memory
+            self.budget.take(size)
+            future = self._pool.submit(self._train, number, prepared)
+            future.add_done_callback(lambda _: self.budget.release(size))
+
+    def _train(self, number: int, prepared: Prepared) -> None:
+        progress = self._board.progress(self._names[number])
+        try:
+            value = prepared.training.run(prepared.directory, progress, self._stop)
+        except BaseException as error:
+            self._end(number, Outcome(error=error), describe(error))
+        else:
+            best = "" if value is None else f"best {value:.4g}  "
+            self._end(number, Outcome(value), f"{best}{prepared.directory}")
+
+    def _end(self, number: int, outcome: Outcome, message: str) -> None:
+        self.outcomes[number] = outcome
+        self._board.ended(self._names[number], message)
 
 
 class _Budget:

@@ -89,31 +89,15 @@ class Training:
         """
         own = Directory(directory)
         own.claim(self.config)
-        saved = lambda step: own.update_info(saved=step)
-        with (
-            Lock(own.path),
-            Checkpoints(own.path / "checkpoints", self.parts.loop.mode, saved) as checkpoints,
-        ):
+        with Lock(own.path), self._checkpoints(own) as checkpoints:
             origin = provenance.of(self.parts.dataset)
             before, start, changes = self._continued(own, checkpoints, origin)
             if before and self._has_ended(before, start):
                 log.info("already finished at step %d: %s", start, own.path)
                 return before.best["value"]
-            dated = [f"from step {start}: {change}" for change in changes]
-            own.begin(
-                self.config,
-                **origin,
-                seed=self.config["seed"],
-                init_from=self.warm_start and self.warm_start.description,
-                weights=abilities.weights(self.parts.scenario),
-                saved=start or None,
-                changes=(before.changes if before else []) + dated,
-                **NOT_ENDED,
-            )
+            self._begin(own, start, origin, before, changes)
             with _logging_to(own.path / "runner.log"), own.recording_the_end():
-                for change in changes:
-                    log.warning("%s", change)
-                self._announce(own.path, start)
+                self._announce(own.path, start, changes)
                 if stop is not None and stop():  # before compilation, which may take minutes
                     raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
@@ -144,6 +128,26 @@ class Training:
             checkpoints.refuse_misfit(start, self.prepared.template)
             refuse_damaged(directory.path)
         return before, start, directory.refuse_other_data(origin, self.config)
+
+    def _checkpoints(self, directory: Directory) -> Checkpoints:
+        saved = lambda step: directory.update_info(saved=step)
+        return Checkpoints(directory.path / "checkpoints", self.parts.loop.mode, saved)
+
+    def _begin(
+        self, directory: Directory, start: int, origin: dict, before: RunInfo | None, changes: list[str]
+    ) -> None:
+        """Writes the run info of a run that starts or resumes."""
+        dated = [f"from step {start}: {change}" for change in changes]
+        directory.begin(
+            self.config,
+            **origin,
+            seed=self.config["seed"],
+            init_from=self.warm_start and self.warm_start.description,
+            weights=abilities.weights(self.parts.scenario),
+            saved=start or None,
+            changes=(before.changes if before else []) + dated,
+            **NOT_ENDED,
+        )
 
     def _has_ended(self, info: RunInfo, start: int) -> bool:
         return info.status == "finished" and (start >= self.parts.loop.steps or info.stopped_early)
@@ -181,7 +185,9 @@ class Training:
         log.info("finished at step %d%s: %s", last, _best_text(best), directory.path)
         return best["value"]
 
-    def _announce(self, path: Path, start: int) -> None:
+    def _announce(self, path: Path, start: int, changes: list[str]) -> None:
+        for change in changes:
+            log.warning("%s", change)
         device = jax.devices()[0]
         log.info(
             "%s on %s (%s), seed %d, in %s",
