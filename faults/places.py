@@ -115,7 +115,7 @@ def _command(place: Place, commands: list[list[str]], weak: str = "") -> subproc
 
 
 def _told(begun: Place, now: Place) -> list[str]:
-    devices = [f"cpu (cpu), {place.devices} in sight" for place in (begun, now)]
+    devices = [f"cpu (cpu), devices: {place.devices}" for place in (begun, now)]
     processors = [place.processors for place in (begun, now)]
     pairs = (("device", *devices), ("processors", *processors))
     return [f"{key}: {old} there, {new} now: bits will differ" for key, old, new in pairs if old != new]

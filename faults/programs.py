@@ -56,7 +56,7 @@ def weakened(seed: int) -> dict[str, Program]:
     """Returns, by the name of each protection, a program that disables it."""
     part = functools.partial
     known = {
-        "sealing before a step is in sight": part(calls.killed, 6, seed, weak="seal", last=80),
+        "sealing before a step is visible": part(calls.killed, 6, seed, weak="seal", last=80),
         "check of the seal": part(damage.damage, 1, seed, weak="seal"),
         "lock": part(starts.starts, 2, seed, weak="lock"),
         "check of the state": part(numbers.numbers, 20, seed, weak="finite"),

@@ -156,7 +156,7 @@ def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
     with listings.console.capture() as shown:
         listings.status(str(directory))
     rows = dict(line.split(": ", 1) for line in shown.get().splitlines())
-    told = rows.get("last saved step"), rows["goes on by"]
+    told = rows.get("last saved step"), rows["resume by"]
     _expect(told == (saved and str(saved), f"runner resume {directory}"), "silent", f"its status is {rows}")
     stopped = ["stopped"] if trial.saves else ["stopped", "killed"]
     _expect(rows["status"] in stopped, "silent", f"its status is {rows['status']}")

@@ -30,7 +30,7 @@ def status(run: str) -> None:
         "first step that was not finite": info.bad_step,
     }
     if info.status != "finished":
-        rows["goes on by"] = info.goes_on
+        rows["resume by"] = info.goes_on
     for key, value in rows.items():
         if value is not None:
             console.print(f"{key}: {value}", highlight=False)

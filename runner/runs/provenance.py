@@ -23,7 +23,7 @@ def of(dataset: Dataset) -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "command": sys.argv,
-        "device": f"{device.platform} ({device.device_kind}), {jax.device_count()} in sight",
+        "device": f"{device.platform} ({device.device_kind}), devices: {jax.device_count()}",
         "processors": processors(),
         "versions": versions(),
         "git": commit(),

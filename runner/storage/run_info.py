@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,9 @@ class RunInfo:
             if not isinstance(value, kind):
                 raise ValueError(f"{path}: {key} is {value!r}, not {kind}; restore a copy")
         info = cls(**{key: value for key, value in values.items() if key in known})
+        if info.device is not None:  # its earlier text
+            device = re.sub(r"(\d+) in sight$", r"devices: \1", info.device)
+            info = dataclasses.replace(info, device=device)
         if not NO_BEST.keys() <= info.best.keys():
             raise ValueError(f"{path}: best lacks a metric, a value or a step; restore a copy")
         return info

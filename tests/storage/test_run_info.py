@@ -19,6 +19,11 @@ def test_a_file_of_before_takes_defaults_for_what_it_lacks(tmp_path):
     assert (info.status, info.seed, info.best, info.changes, info.saved) == ("stopped", 1, NO_BEST, [], None)
 
 
+def test_the_earlier_text_of_the_devices_is_read_as_the_present_one(tmp_path):
+    (tmp_path / "run.json").write_text('{"status": "stopped", "device": "cpu (cpu), 8 in sight"}')
+    assert RunInfo.read(tmp_path).device == "cpu (cpu), devices: 8"
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
