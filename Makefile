@@ -41,7 +41,7 @@ learn: $(READY)
 	$(BIN)/python benchmarks/learn.py
 
 # Measures speed against hand-written loops, and against Keras, torch and a joblib launcher where they are installed.
-# PEERS=... names another Python for Keras and torch: tensorboardX imports a torch that is beside it, which takes long.
+# PEERS=... names another Python for Keras and torch: tensorboardX imports a torch that is installed with it, which takes long.
 bench: $(READY)
 	$(BIN)/python benchmarks/speed.py --repeats $(REPEATS) $(PEERS:%=--peers %)
 

@@ -204,10 +204,10 @@ def report(task: Task, values: list[float], baseline: float) -> bool:
 
 def refuse_forgotten() -> None:
     """Exits with an error if a scenario or an experiment has no task."""
-    known, judged = parts(), {task.command for task in TASKS}
+    known, measured = parts(), {task.command for task in TASKS}
     named = {f"{group}={name}" for group in ("scenario", "experiment") for name in known[group]}
-    if forgotten := sorted(named - judged):
-        sys.exit(f"no task judges {', '.join(forgotten)}")
+    if forgotten := sorted(named - measured):
+        sys.exit(f"no task measures {', '.join(forgotten)}")
 
 
 def main() -> None:

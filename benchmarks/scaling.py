@@ -63,9 +63,9 @@ def measure(command: str, members: int, folder: Path) -> Result:
         return result._replace(rate=members * result.rate)
     words.append(f"hydra.sweep.dir={folder / 'runs'}")
     start, result = launch([*COMMAND, *words], folder, RUNNER_CACHE=str(cache))
-    told = [records(path.parent) for path in (folder / "runs").glob("*/timing.jsonl")]
-    times = sorted(at for run in told for _, at in run)
-    steps = sum(run[-1][0] for run in told)
+    runs = [records(path.parent) for path in (folder / "runs").glob("*/timing.jsonl")]
+    times = sorted(at for run in runs for _, at in run)
+    steps = sum(run[-1][0] for run in runs)
     return result._replace(first=times[0] - start, rate=steps / (times[-1] - times[0]))
 
 

@@ -161,7 +161,7 @@ def measure_all(works: Iterable[str], repeats: int, peers: str) -> Medians:
     return medians
 
 
-def judge(medians: Medians) -> list[list[str]]:
+def check_limits(medians: Medians) -> list[list[str]]:
     """Returns a row for each requirement, which ends with PASS, FAIL or "not measured"."""
 
     def of(work: str, way: str, name: str) -> float:
@@ -170,8 +170,8 @@ def judge(medians: Medians) -> list[list[str]]:
     rows = []
     for text, figure, sense, limit in demands(of):
         good = figure <= limit if sense == "<=" else figure >= limit
-        verdict = ["", "not measured"] if isnan(figure) else [f"{figure:.2f}", "PASS" if good else "FAIL"]
-        rows.append([text, f"{sense} {limit:g}", *verdict])
+        result = ["", "not measured"] if isnan(figure) else [f"{figure:.2f}", "PASS" if good else "FAIL"]
+        rows.append([text, f"{sense} {limit:g}", *result])
     return rows
 
 
@@ -203,7 +203,7 @@ def report(medians: Medians, repeats: int, peers: str = sys.executable) -> str:
         parts.append(
             table(["way", "first step, s", "total, s", "steps/s", "peak, MiB"], rows_of(work, results))
         )
-    parts.append(table(["asked", "limit", "measured", ""], judge(medians)))
+    parts.append(table(["asked", "limit", "measured", ""], check_limits(medians)))
     return "\n".join(parts)
 
 

@@ -38,8 +38,8 @@ def main() -> None:
             except Exception as error:  # the others continue
                 failures.append(f"* {name} could not be tried: {error!r}")
     left_out = {"ENOSPC", "EIO", "EACCES", "cuts", "full"} - programs(asked.quick, asked.seed).keys()
-    told = [f"left out here (they need Linux, and a C compiler or root): {', '.join(sorted(left_out))}"]
-    print("", f"seed {asked.seed}", *(told if left_out else []), *failures, sep="\n")
+    note = [f"left out here (they need Linux, and a C compiler or root): {', '.join(sorted(left_out))}"]
+    print("", f"seed {asked.seed}", *(note if left_out else []), *failures, sep="\n")
     sys.exit(bool(failures))
 
 

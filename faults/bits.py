@@ -90,9 +90,9 @@ def _drawn(config: Mapping, place: Path, chance: random.Random) -> None:
 
 def _stopped(config: Mapping, place: Path, chance: random.Random) -> None:
     for _ in range(2):
-        stretches = iter(range(chance.randint(1, 6)))
+        chunks = iter(range(chance.randint(1, 6)))
         with contextlib.suppress(Stopped):
-            _whole(config, place, lambda stretches=stretches: next(stretches, None) is None)
+            _whole(config, place, lambda chunks=chunks: next(chunks, None) is None)
     _whole(config, place)
 
 

@@ -29,7 +29,7 @@ def killed(every: int = 1, seed: int = 0, weak: str = "", last: int | None = Non
         for how in calls or [{"after": chance.uniform(0, whole["seconds"])} for _ in range(times)]:
             place = _fresh(folder)
             struck = children.strike(place, **how, weak=weak)
-            tally.count(found(place, struck["told"]), f"{how} of {whole}, {seed=}: {struck}")
+            tally.count(found(place, struck["saved"]), f"{how} of {whole}, {seed=}: {struck}")
     yield tally
 
 
@@ -43,8 +43,8 @@ def failed(every: int = 1, seed: int = 0, name: str = "EIO") -> Iterator[Tally]:
             for call in range(1 + seed % every, calls + 1, every):
                 place = _fresh(folder)
                 struck = children.strike(place, call=call, fault=number, sticky=sticky)
-                outcome = found(place, struck["told"])
-                kept = struck["status"] == 0 and struck["told"] == list(DURING)
+                outcome = found(place, struck["saved"])
+                kept = struck["status"] == 0 and struck["saved"] == list(DURING)
                 if outcome == "survived" and not kept and struck["status"] != 4:
                     outcome = "silent"
                 tally.count(outcome, f"call {call} of {calls}: {struck}")

@@ -52,15 +52,15 @@ def strike(
         status: the exit status, or the negative signal, or 124 if the child hung.
         calls: number of calls that changed a file.
         seconds: wall-clock time of the child.
-        told: the steps that were reported as saved.
+        saved: the steps that were reported as saved.
     """
     child, reader = _start(directory, steps, (call, fault, sticky), weak)
     begun = time.monotonic()
     status = _wait(child, after, image)
     with os.fdopen(reader) as lines:
-        said = [json.loads(line) for line in lines]
-    numbers = lambda word: [number for kind, number in said if kind == word]
-    outcome = {"status": status, "calls": max(numbers("calls"), default=0), "told": numbers("told")}
+        messages = [json.loads(line) for line in lines]
+    numbers = lambda word: [number for kind, number in messages if kind == word]
+    outcome = {"status": status, "calls": max(numbers("calls"), default=0), "saved": numbers("saved")}
     return {**outcome, "seconds": time.monotonic() - begun}
 
 
@@ -77,19 +77,19 @@ def _start(directory: str, steps: list[int], armed: tuple, weak: str) -> tuple[i
 
 
 def _save_and_leave(directory: Path, steps: list[int], armed: tuple, writer: int) -> None:
-    tell = lambda kind, number: os.write(writer, f"{json.dumps([kind, number])}\n".encode())
+    report = lambda kind, number: os.write(writer, f"{json.dumps([kind, number])}\n".encode())
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     status = 1
     try:
         subject.state(0)  # initializes JAX
         if SHIM:
             SHIM.arm(*armed)
-        subject.save(directory, *steps, told=lambda step: tell("told", step))
+        subject.save(directory, *steps, told=lambda step: report("saved", step))
         status = 0
     except StorageError:
         status = 4
     finally:
-        tell("calls", SHIM.counted() if SHIM else 0)
+        report("calls", SHIM.counted() if SHIM else 0)
         os._exit(status)
 
 

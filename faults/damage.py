@@ -95,12 +95,12 @@ def all_damaged(trials: int = 10, seed: int = 0) -> Iterator[Tally]:
 
 def _outcome(place: Path) -> str:
     try:
-        step, told = subject.load(place)
+        step, messages = subject.load(place)
     except Unreadable:
         return "lost"
     except Exception:  # any error by which Orbax fails on damage that the seal has not detected
         return "silent"
-    fell_back = step == STEPS[-2] and len(told) == 1 and f"/{STEPS[-1]}: " in told[0]
+    fell_back = step == STEPS[-2] and len(messages) == 1 and f"/{STEPS[-1]}: " in messages[0]
     return "survived" if fell_back else "silent"
 
 

@@ -113,9 +113,9 @@ def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, see
     scenario, data = _poisoned(place, bad, first, seed)
     how = loop.Loop(LAST, LOG, EVALUATE, save_every, best="distance", fuse=fuse)
     with tempfile.TemporaryDirectory() as folder:
-        told = _told(how, scenario, data, Path(folder), seed, weak)
+        error = _ended_by(how, scenario, data, Path(folder), seed, weak)
         kept = Checkpoints(folder)
-        if told is None or not first <= told.step <= latest or not _names(str(told), PLACES[place]):
+        if error is None or not first <= error.step <= latest or not _names(str(error), PLACES[place]):
             return "silent"
         template = jax.eval_shape(scenario.init, jax.random.key(0), data.train.spec)
         states = [kept.restore(template, step) for step in kept.steps]
@@ -130,7 +130,7 @@ def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, see
         )
 
 
-def _told(how: Any, scenario: Any, data: Any, folder: Path, seed: int, weak: str) -> NotFinite | None:
+def _ended_by(how: Any, scenario: Any, data: Any, folder: Path, seed: int, weak: str) -> NotFinite | None:
     off = [mock.patch.object(module, "sync") for module in (checkpoints, seals)]  # no power cuts here
     off += [mock.patch.object(compiled, "refuse_not_finite")] if weak == "finite" else []
     with contextlib.ExitStack() as stack:
@@ -153,8 +153,8 @@ def _poisoned(place: str, bad: float, first: int, seed: int) -> tuple[Poisoned, 
     return Poisoned(float(first), np.array(poison, np.float32)), Dataset(train, train, train)
 
 
-def _names(told: str, words: tuple[str, ...]) -> bool:
-    return any(word in told.partition(" ")[0] for word in words)
+def _names(message: str, words: tuple[str, ...]) -> bool:
+    return any(word in message.partition(" ")[0] for word in words)
 
 
 def _loss(weights: jax.Array, batch: Batch) -> jax.Array:

@@ -71,9 +71,9 @@ def places(known: Sequence[Place] = PLACES, weak: str = "") -> Iterator[Tally]:
         runs[0].append(older)
         list(lanes.map(lambda now: _go_on(known[now], runs[now], weak), numbers))
         for begun, now in pairs:
-            told = _told(known[begun], known[now])
-            outcome = _outcome(folder / f"{begun}-{now}", folder / f"whole-{begun}", told)
-            tally.count(outcome, f"{known[begun]} -> {known[now]}: {told}")
+            changes = _changes(known[begun], known[now])
+            outcome = _outcome(folder / f"{begun}-{now}", folder / f"whole-{begun}", changes)
+            tally.count(outcome, f"{known[begun]} -> {known[now]}: {changes}")
         tally.count(_outcome(older, folder / "whole-0", version), str(version))
         tally.count(*too_many.result())
     yield tally
@@ -114,7 +114,7 @@ def _command(place: Place, commands: list[list[str]], weak: str = "") -> subproc
     return subprocess.run(words, env=os.environ | own, cwd=here, capture_output=True, text=True, check=False)
 
 
-def _told(begun: Place, now: Place) -> list[str]:
+def _changes(begun: Place, now: Place) -> list[str]:
     devices = [f"cpu (cpu), devices: {place.devices}" for place in (begun, now)]
     processors = [place.processors for place in (begun, now)]
     pairs = (("device", *devices), ("processors", *processors))
@@ -127,7 +127,7 @@ def _outcome(resumed: Path, whole: Path, changes: list[str]) -> str:
     if two.info.status != "finished" or two.checkpoints.newest() != 8:
         return "lost"
     log = (resumed / "runner.log").read_text()
-    told = [line.partition("WARNING runner: ")[2] for line in log.splitlines() if "WARNING" in line]
+    warnings = [line.partition("WARNING runner: ")[2] for line in log.splitlines() if "WARNING" in line]
     recorded = two.info.changes == [f"from step 4: {change}" for change in changes]
     same = bool(changes) or digest(one.state(8)) == digest(two.state(8))
-    return "survived" if told == changes and recorded and same else "silent"
+    return "survived" if warnings == changes and recorded and same else "silent"

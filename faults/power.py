@@ -46,7 +46,7 @@ def cuts(trials: int = 50, seed: int = 0, weak: str = "") -> Iterator[Tally]:
                 seconds = struck["seconds"]
             with _mounted(disk, "-o", "loop", str(copy)):
                 tally.count(
-                    found(place, struck["told"]), f"{trial=} of seed {seed}, after {after:.3f} s: {struck}"
+                    found(place, struck["saved"]), f"{trial=} of seed {seed}, after {after:.3f} s: {struck}"
                 )
     yield tally
 

@@ -74,9 +74,9 @@ def readers(saves: int = 50, seed: int = 0) -> Iterator[Tally]:
 def _write(path: Path, saves: int, seed: int, begun: Any) -> None:
     directory, chance, run = Directory(path), np.random.default_rng(seed), open_run(path)
     template, writers = run.state(), (JsonLines(path, 1, "raw"), TensorBoard(path, 1, {}))
-    tell = lambda step: directory.update_info(saved=step)
+    report = lambda step: directory.update_info(saved=step)
     begun.set()
-    with Checkpoints(path / "checkpoints", told=tell) as checkpoints:
+    with Checkpoints(path / "checkpoints", told=report) as checkpoints:
         for step in range(2, saves + 2):
             value = chance.uniform()
             for writer in writers:

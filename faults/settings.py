@@ -55,9 +55,9 @@ def settings(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
                 if key in FREE or (key == "optimizer.horizon" and name not in SCHEDULED):
                     free.count("lost" if _refusal(run, changed) else "survived", what)
                     continue
-                told = f"{key}: {old} there, {new} asked for"
-                frozen.count("survived" if told in _refusal(run, changed) else "silent", what)
-                allowed.count(_when_allowed(run, config, changed, key, told), what)
+                change = f"{key}: {old} there, {new} asked for"
+                frozen.count("survived" if change in _refusal(run, changed) else "silent", what)
+                allowed.count(_when_allowed(run, config, changed, key, change), what)
     yield from (frozen, allowed, free)
 
 
@@ -128,14 +128,14 @@ def _refusal(run: Directory, config: Mapping) -> str:
     return ""
 
 
-def _when_allowed(run: Directory, config: Mapping, changed: dict, key: str, told: str) -> str:
+def _when_allowed(run: Directory, config: Mapping, changed: dict, key: str, change: str) -> str:
     others = [name for name, _ in leaves(config) if name != key]
     if not _refusal(run, {**changed, "allow": others}):
         return "silent"
     changed["allow"] = [key]
     if _refusal(run, changed):
         return "lost"
-    return "survived" if run.refuse_other_data(ORIGIN, changed) == [f"{told} (allowed)"] else "silent"
+    return "survived" if run.refuse_other_data(ORIGIN, changed) == [f"{change} (allowed)"] else "silent"
 
 
 def _changes(x: np.ndarray, y: np.ndarray, bits: int, chance: random.Random) -> Iterator[tuple[str, tuple]]:
@@ -179,5 +179,5 @@ def _going_on(config: Mapping, place: Path) -> str:
     except Occupied as error:
         whole = "its data were others" in str(error) and Directory(place).info == before
         return "survived" if whole and not config["allow"] else "lost"
-    told = "data: " in str(Directory(place).info.changes)
-    return "survived" if told and config["allow"] else "silent"
+    recorded = "data: " in str(Directory(place).info.changes)
+    return "survived" if recorded and config["allow"] else "silent"

@@ -49,12 +49,14 @@ def starts(trials: int = 20, seed: int = 0, weak: str = "") -> Iterator[Tally]:
 
 
 def _raced(folder: Path, width: int, step: int, weak: str) -> str:
-    gate, told = _context.Barrier(width, timeout=PATIENCE), _context.Queue()
-    started = [_context.Process(target=_start, args=(folder, step, gate, told, weak)) for _ in range(width)]
+    gate, reports = _context.Barrier(width, timeout=PATIENCE), _context.Queue()
+    started = [
+        _context.Process(target=_start, args=(folder, step, gate, reports, weak)) for _ in range(width)
+    ]
     for process in started:
         process.start()
-    said = dict(told.get(timeout=PATIENCE) for _ in started)
-    winners = [process for process, busy in said.items() if busy is None]
+    outcomes = dict(reports.get(timeout=PATIENCE) for _ in started)
+    winners = [process for process, busy in outcomes.items() if busy is None]
     for process in started:
         if len(winners) > 1:  # several writers may wait for each other without end
             process.kill()
@@ -62,25 +64,25 @@ def _raced(folder: Path, width: int, step: int, weak: str) -> str:
     if len(winners) > 1:
         return "silent"
     named = [
-        f"in use by process {winner} on" in said[other]
+        f"in use by process {winner} on" in outcomes[other]
         for winner in winners
-        for other in said.keys() - {winner}
+        for other in outcomes.keys() - {winner}
     ]
     if not winners or not all(named):
         return "lost"
     return _newest(folder, step)
 
 
-def _start(folder: Path, step: int, gate: Any, told: Any, weak: str) -> None:
+def _start(folder: Path, step: int, gate: Any, reports: Any, weak: str) -> None:
     _settle(weak)
     gate.wait()
     try:
         with Lock(folder):
-            told.put((os.getpid(), None))
+            reports.put((os.getpid(), None))
             gate.wait()  # until all have tried
             subject.save(folder / "checkpoints", step)
     except Busy as error:
-        told.put((os.getpid(), str(error)))
+        reports.put((os.getpid(), str(error)))
         gate.wait()
 
 

@@ -62,13 +62,13 @@ def server() -> Iterator[tuple[Server, Path]]:
             yield opened, folder
 
 
-def found(place: Path, told: list[int]) -> str:
+def found(place: Path, saved: list[int]) -> str:
     """Returns the outcome of a struck process: what it has left on disk, and whether a new one can continue."""
     try:
         for step in Checkpoints(place).steps:
             Checkpoints(place).restore(subject.state(0), step)
         newest, warned = subject.load(place)
-        if newest is None or newest < max(told, default=BEFORE[-1]) or warned:
+        if newest is None or newest < max(saved, default=BEFORE[-1]) or warned:
             return "lost"
         subject.save(place, AFTER)
         if subject.load(place) != (AFTER, []) or any(path.name.startswith(".") for path in place.iterdir()):

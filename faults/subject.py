@@ -43,16 +43,16 @@ def load(directory: Path) -> tuple[int | None, list[str]]:
         Silent: what was restored differs from what was saved, and no error was raised.
         Unreadable: there are steps, and none is complete.
     """
-    with warnings() as told:
-        found = Checkpoints(directory).restore(jax.eval_shape(lambda: state(0)))
-    if found is None:
-        return None, told
-    step, restored, beside = found
+    with warnings() as messages:
+        restored = Checkpoints(directory).restore(jax.eval_shape(lambda: state(0)))
+    if restored is None:
+        return None, messages
+    step, values, others = restored
     wanted = jax.tree.map(_bits, (state(step), extra(step)))
-    same = jax.tree.map(np.array_equal, wanted, jax.tree.map(_bits, (restored, beside)))
+    same = jax.tree.map(np.array_equal, wanted, jax.tree.map(_bits, (values, others)))
     if not all(jax.tree.leaves(same)):
         raise Silent(f"{directory}: step {step} was restored with other bits than were saved")
-    return step, told
+    return step, messages
 
 
 class Silent(Exception):
@@ -62,13 +62,13 @@ class Silent(Exception):
 @contextlib.contextmanager
 def warnings():
     """Collects the warnings of `runner`."""
-    told: list[str] = []
+    messages: list[str] = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: told.append(record.getMessage())
+    handler.emit = lambda record: messages.append(record.getMessage())
     logger = logging.getLogger("runner")
     logger.addHandler(handler)
     try:
-        yield told
+        yield messages
     finally:
         logger.removeHandler(handler)
 

@@ -161,12 +161,14 @@ class Case:
             evaluator=evaluator,
         )
 
-    def run(self, steps: int = STEPS, built=None, seed: int = 0, beside=None, blank=None, **settings):
+    def run(self, steps: int = STEPS, built=None, seed: int = 0, arguments=None, blank=None, **settings):
         """Returns the state after so many steps."""
         built = self.built if built is None else built
         dataset = built.dataset._replace(train=Blanked(built.dataset.train.source, blank))
         loop = Loop(steps=steps, **{"log_every": 5, **settings})
-        return jax.device_get(loop.run(built.scenario, dataset, key=jax.random.key(seed), **(beside or {})))
+        return jax.device_get(
+            loop.run(built.scenario, dataset, key=jax.random.key(seed), **(arguments or {}))
+        )
 
     @property
     def program(self):
@@ -194,7 +196,7 @@ class Case:
 
     @functools.cached_property
     def traced(self):
-        """Returns what tracing one step tells, and tracing it once more."""
+        """Returns what is recorded when one step is traced, and traced once more."""
         return trace(self.scenario.step, *self.arguments), trace(self.scenario.step, *self.arguments)
 
     def shapes_of_batch(self, lead: tuple[int, ...]):
@@ -242,5 +244,5 @@ def trace(function, *arguments) -> Trace:
 
 
 def same(one, two) -> bool:
-    """Returns whether two flattened trees have the very same leaves."""
+    """Returns whether two flattened states have the same leaves."""
     return one[1] == two[1] and all(a is b for a, b in zip(one[0], two[0], strict=True))

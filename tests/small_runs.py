@@ -29,7 +29,7 @@ COMMANDS = {
         *["scenario.episodes=3", *EVERY],
     ],
 }
-# What shows, beside the curves, what each has learned.
+# The figures, in addition to the curves, that show what each has learned.
 FIGURES = {
     "supervised": {"confusion"},
     "regression": {"fit"},

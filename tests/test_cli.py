@@ -58,8 +58,8 @@ def test_a_saved_step_that_is_gone_is_missed(runs, tmp_path, capsys):
     shutil.copytree(runs / "supervised", tmp_path / "run")
     shutil.rmtree("run/checkpoints/9")
     main(["resume", "run"])
-    told = capsys.readouterr().out
-    assert f"{tmp_path}/run/checkpoints/9: was saved, and is gone; going back to step 8" in told
+    output = capsys.readouterr().out
+    assert f"{tmp_path}/run/checkpoints/9: was saved, and is gone; going back to step 8" in output
     assert equal(open_run("run").state(9), open_run(runs / "supervised").state(9))
     shutil.rmtree("run/checkpoints")
     with pytest.raises(SystemExit) as stopped:
@@ -161,7 +161,7 @@ def test_a_sweep_runs_every_job_in_a_directory_of_its_own():
     assert [open_run(f"sweep/{job}").config["seed"] for job in (0, 1)] == [0, 1]
 
 
-def test_a_job_that_fails_is_told_at_once_and_the_others_run(capsys):
+def test_a_job_that_fails_is_reported_at_once_and_the_others_run(capsys):
     words = [word for word in COMMANDS["supervised"] if "batch_size" not in word]
     with pytest.raises(SystemExit) as stopped:
         main(["-m", *words, "dataset.batch_size=1000,8", "hydra.sweep.dir=sweep"])
@@ -249,12 +249,12 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_to_the_same_bits(tmp_path,
     while len(open_records("run")) < 3:
         assert process.poll() is None
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=60)
     assert process.returncode == code
-    assert told.startswith("error: stopped at step ")
+    assert output.startswith("error: stopped at step ")
     info = json.loads(Path("run/run.json").read_text())
     assert info["status"] == "stopped"
-    stopped = int(told.split()[4].rstrip(";"))
+    stopped = int(output.split()[4].rstrip(";"))
     assert info["saved"] == open_run("run").checkpoints.newest() == stopped
     main(["resume", "run", f"steps={stopped + 10}"])
     main([*words[:-1], f"steps={stopped + 10}", "hydra.run.dir=alone"])
@@ -303,8 +303,8 @@ def test_settings_and_data_change_on_the_way_only_where_they_are_allowed_to(tmp_
     assert stopped.value.code == 2
     assert "its data were others" in capsys.readouterr().err
     main([*longer, rate, "allow=[optimizer.learning_rate,data]"])
-    told = capsys.readouterr().out
-    assert "optimizer.learning_rate: 0.001 there, 0.5 asked for (allowed)" in told
-    assert "bits will differ" in told
+    output = capsys.readouterr().out
+    assert "optimizer.learning_rate: 0.001 there, 0.5 asked for (allowed)" in output
+    assert "bits will differ" in output
     assert open_run("run").records[-2]["learning_rate/optimizer"] == 0.5
     assert open_run("run").config["allow"] is None

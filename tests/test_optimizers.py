@@ -48,7 +48,7 @@ def test_numbers_as_arguments_of_the_compiled_call_give_the_same_to_rounding(nam
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_two_that_differ_in_numbers_only_have_an_equal_rest():
+def test_two_that_differ_in_floats_only_have_an_equal_structure():
     one, other = (split(optimizers.adam(rate, clip=clip)) for rate, clip in ((1e-3, 1.0), (2e-3, 5.0)))
     assert one[0] == other[0]
     assert hash(one[0]) == hash(other[0])

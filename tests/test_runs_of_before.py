@@ -50,7 +50,7 @@ def approximately(record):
 
 
 @pytest.mark.parametrize("run", sorted(RESUMED.keys() - {"seeds"}))
-def test_an_earlier_run_evaluates_to_the_numbers_it_recorded(run):
+def test_an_earlier_run_evaluates_to_the_metrics_it_recorded(run):
     opened = open_run(run)
     assert opened.checkpoints.steps
     for row in opened.records:

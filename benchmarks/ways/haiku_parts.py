@@ -66,11 +66,11 @@ def classifier(net):
 def gan():
     """Returns `init(key, x)` and `update(carry, (x,))` of a GAN, whose carry contains a key."""
     adam = optax.adam(1e-3, b1=0.5)
-    make, judge = (hk.without_apply_rng(hk.transform(net)) for net in (_generate, _discriminate))
+    generator, discriminator = (hk.without_apply_rng(hk.transform(net)) for net in (_generate, _discriminate))
 
     def init(key, x):
         keys = jax.random.split(key, 3)
-        g, d = make.init(keys[0], jnp.zeros((1, 8))), judge.init(keys[1], x)
+        g, d = generator.init(keys[0], jnp.zeros((1, 8))), discriminator.init(keys[1], x)
         return g, d, adam.init(g), adam.init(d), keys[2]
 
     def update(carry, batch):
@@ -80,13 +80,15 @@ def gan():
         latents = [jax.random.normal(key, (len(real), 8)) for key in keys]
 
         def d_loss(d):
-            fake = make.apply(g, latents[0])
-            return (jax.nn.softplus(-judge.apply(d, real)) + jax.nn.softplus(judge.apply(d, fake))).mean()
+            fake = generator.apply(g, latents[0])
+            return (
+                jax.nn.softplus(-discriminator.apply(d, real)) + jax.nn.softplus(discriminator.apply(d, fake))
+            ).mean()
 
         d_value, grads = jax.value_and_grad(d_loss)(d)
         updates, d_state = adam.update(grads, d_state)
         d = optax.apply_updates(d, updates)
-        g_loss = lambda g: jax.nn.softplus(-judge.apply(d, make.apply(g, latents[1]))).mean()
+        g_loss = lambda g: jax.nn.softplus(-discriminator.apply(d, generator.apply(g, latents[1]))).mean()
         g_value, grads = jax.value_and_grad(g_loss)(g)
         updates, g_state = adam.update(grads, g_state)
         return (optax.apply_updates(g, updates), d, g_state, d_state, key), (d_value, g_value)

@@ -45,12 +45,14 @@ class GAN(keras.Model):
         real, first, second = data[0]
         players = len(self.generator.trainable_variables)
         g, d = trained[:players], trained[players:]
-        make = lambda g, latents: self.generator.stateless_call(g, [], latents)[0]
-        judge = lambda d, x: self.discriminator.stateless_call(d, [], x)[0]
-        fake = make(g, first)
-        d_loss = lambda d: (jax.nn.softplus(-judge(d, real)) + jax.nn.softplus(judge(d, fake))).mean()
+        generate = lambda g, latents: self.generator.stateless_call(g, [], latents)[0]
+        discriminate = lambda d, x: self.discriminator.stateless_call(d, [], x)[0]
+        fake = generate(g, first)
+        d_loss = lambda d: (
+            jax.nn.softplus(-discriminate(d, real)) + jax.nn.softplus(discriminate(d, fake))
+        ).mean()
         d, opt_variables = self.optimizer.stateless_apply(opt_variables, jax.grad(d_loss)(d), d)
-        g_loss = lambda g: jax.nn.softplus(-judge(d, make(g, second))).mean()
+        g_loss = lambda g: jax.nn.softplus(-discriminate(d, generate(g, second))).mean()
         value, grads = jax.value_and_grad(g_loss)(g)
         g, slots = self.adam.stateless_apply(slots, grads, g)
         return {"loss": value}, ([*g, *d], slots, opt_variables, metrics)

@@ -37,5 +37,5 @@ def listed(names: Sequence[str], shown: int = 8) -> str:
 
 
 def copy(tree: PyTree) -> PyTree:
-    """Returns a copy of every leaf, so that two trees in one state share no buffer and both can be donated."""
+    """Returns a copy of every leaf, so that two parts of a state share no buffer and both can be donated."""
     return jax.tree.map(jnp.copy, tree)

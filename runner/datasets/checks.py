@@ -18,7 +18,7 @@ FAR = 16  # distance from 0 at which inputs are far out for a net that is initia
 
 
 @functools.cache
-def tell(message: str) -> None:
+def report(message: str) -> None:
     """Logs a warning about data once per process, because the runs of a sweep read the same data."""
     log.warning("%s", message)
 
@@ -34,7 +34,7 @@ def as_floats(name: str, rows: Array) -> np.ndarray:
         return floats
     error = np.max(np.abs(rows - floats), initial=0)
     if error:
-        tell(f"note: {name}: {rows.dtype} is read as float32 (largest error {error:.2g})")
+        report(f"note: {name}: {rows.dtype} is read as float32 (largest error {error:.2g})")
     return floats
 
 
@@ -42,10 +42,10 @@ def warn_of(arrays: Mapping[str, np.ndarray]) -> None:
     """Warns if all rows are equal, and of values whose squares, which a loss may need, are infinite."""
     for name, rows in arrays.items():
         if (rows == rows[0]).all():
-            tell(f"warning: {name}: all rows are equal, so that nothing can be learned from them")
+            report(f"warning: {name}: all rows are equal, so that nothing can be learned from them")
         if max(float(rows.max()), -float(rows.min())) > LARGEST_SQUARED:
             index = np.unravel_index(np.argmax(np.abs(rows)), rows.shape)
-            tell(
+            report(
                 f"warning: {name}: {_position(index)} is {rows[index]:.3g}, whose square overflows; rescale {name}"
             )
 
@@ -53,7 +53,7 @@ def warn_of(arrays: Mapping[str, np.ndarray]) -> None:
 def warn_of_unscaled(spec: Spec, advice: str) -> None:
     """Warns of inputs x far from 0, for a scenario that does not scale them."""
     if "x" in spec.std and (far := np.max(np.abs(spec.mean["x"]) + spec.std["x"])) > FAR:
-        tell(f"warning: x: values of about {far:.3g} reach the nets as they are; {advice}")
+        report(f"warning: x: values of about {far:.3g} reach the nets as they are; {advice}")
 
 
 def narrow(name: str, rows: Array) -> np.ndarray:

@@ -51,7 +51,7 @@ class Means:
         if not hasattr(source, "resumable"):
             key = jax.random.key(0)
             number, item, _ = next(passes(key, source))
-            _judge.lower(*split(scenario), key, number, state, source, item).compile()
+            _evaluate_batch.lower(*split(scenario), key, number, state, source, item).compile()
 
     def names(self, scenario: Scenario, state: PyTree, source: Source) -> tuple[str, ...]:
         """Returns the names of the metrics, from shapes alone; nothing is computed.
@@ -97,7 +97,7 @@ def _means(key: Key, scenario: Scenario, state: PyTree, source: Source, batches:
     structure, leaves = split(scenario)
     sums = None
     for number, item, rows in batches:
-        values = _judge(structure, leaves, key, number, state, source, item)
+        values = _evaluate_batch(structure, leaves, key, number, state, source, item)
         _check(values, source)
         batch = {name: _sum(value, rows) for name, value in values.items()}
         sums = batch if sums is None else jax.tree.map(operator.add, sums, batch)
@@ -107,7 +107,7 @@ def _means(key: Key, scenario: Scenario, state: PyTree, source: Source, batches:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _judge(structure, leaves, key, number, state, source, item):
+def _evaluate_batch(structure, leaves, key, number, state, source, item):
     batch_key, evaluate_key = (
         jax.random.fold_in(half, number) for half in (data_key(key), jax.random.fold_in(key, 1))
     )

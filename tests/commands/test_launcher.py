@@ -44,13 +44,13 @@ def compiled():
     """Collects the names of the programs that are compiled."""
     names = []
 
-    def told(event, duration, fun_name="", **_):
+    def count(event, duration, fun_name="", **_):
         if event == "/jax/core/compile/backend_compile_duration":
             names.append(fun_name)
 
-    monitoring.register_event_duration_secs_listener(told)
+    monitoring.register_event_duration_secs_listener(count)
     yield names
-    monitoring.unregister_event_duration_listener(told)
+    monitoring.unregister_event_duration_listener(count)
 
 
 def leaves(path):
@@ -73,7 +73,7 @@ def test_each_member_of_a_sweep_of_rates_is_the_same_run_alone(tmp_path, scenari
         assert equal(tmp_path / "sweep" / str(number), alone)
 
 
-def test_members_that_differ_in_numbers_and_seeds_share_one_compiled_program(compiled):
+def test_members_that_differ_in_floats_and_seeds_share_one_compiled_program(compiled):
     jax.clear_caches()
     main(
         [
@@ -93,9 +93,9 @@ def test_a_member_that_fails_is_named_and_harms_no_other(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*sweep, "optimizer.learning_rate=1e-3,1e38,1e-2", "dataset.batch_size=8,1000000"])
     assert stopped.value.code != 0
-    told = capsys.readouterr()
-    assert len(re.findall(r"#\d dataset\.batch_size=1000000 .*1000000 rows a batch, of", told.out)) == 3
-    assert "dataset.batch_size=8 optimizer.learning_rate=1e+38  loss is" in told.out
+    output = capsys.readouterr()
+    assert len(re.findall(r"#\d dataset\.batch_size=1000000 .*1000000 rows a batch, of", output.out)) == 3
+    assert "dataset.batch_size=8 optimizer.learning_rate=1e+38  loss is" in output.out
     status = {run.parent.name: json.loads(run.read_text())["status"] for run in tmp_path.rglob("run.json")}
     assert status == {"0": "finished", "1": "failed", "2": "finished"}
 

@@ -14,7 +14,7 @@ from runner.cli import main
 
 
 @pytest.mark.parametrize("scenario", COMMANDS)
-def test_evaluation_gives_exactly_the_numbers_of_the_record(runs, scenario):
+def test_evaluation_returns_exactly_the_metrics_of_the_record(runs, scenario):
     run = open_run(runs / scenario)
     for step in run.checkpoints.steps:
         row = next(row for row in run.records if row["step"] == step)
@@ -38,7 +38,7 @@ def test_evaluation_from_another_folder_and_process_prints_a_table_and_writes_it
     assert "accuracy" in shown
 
 
-def test_the_test_split_is_judged_beside_the_validation_split(runs, tmp_path):
+def test_the_test_split_is_evaluated_next_to_the_validation_split(runs, tmp_path):
     shutil.copytree(runs / "supervised", tmp_path / "run")
     main(["evaluate", "run"])
     main(["evaluate", "run", "split=test"])
@@ -93,7 +93,7 @@ def test_a_language_model_writes_text_after_a_prompt(runs, tmp_path, capsys):
     assert texts[0] in capsys.readouterr().out
 
 
-def test_predictions_stand_beside_the_rows_by_column_name(runs, tmp_path):
+def test_predictions_are_written_next_to_the_rows_by_column_name(runs, tmp_path):
     shutil.copytree(runs / "supervised", tmp_path / "run")
     run = open_run("run")
     names = [column.name for column in run.spec.columns]
@@ -131,7 +131,7 @@ def test_a_table_without_a_column_of_the_run_is_refused(runs, capsys):
     assert "no such column" in capsys.readouterr().err
 
 
-def test_runs_are_listed_told_and_compared(runs, capsys, monkeypatch):
+def test_runs_are_listed_shown_and_compared(runs, capsys, monkeypatch):
     monkeypatch.chdir(runs)
     main(["ls"])
     listed = capsys.readouterr().out

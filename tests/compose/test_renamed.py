@@ -5,7 +5,7 @@ from runner.compose.command_line import compose
 from runner.compose.renamed import RENAMED, with_current_names
 
 
-def test_a_part_that_moved_is_found_at_any_depth_and_all_else_stays():
+def test_a_part_that_moved_is_renamed_at_any_depth_and_all_else_stays():
     old = {"evaluation": [{"_target_": "runner.run.features", "run": "runner.run.features"}], "steps": 4}
     assert with_current_names(old) == {
         "evaluation": [{"_target_": "runner.runs.features", "run": "runner.run.features"}],

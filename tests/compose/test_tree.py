@@ -11,7 +11,7 @@ CONFIG = {
 }
 
 
-def test_parts_references_and_settings_are_told_apart():
+def test_parts_references_and_settings_are_distinguished():
     assert [tree.is_part(node) for node in (CONFIG["net"], {}, "@net", None)] == [True, False, False, False]
     assert [tree.is_reference(node) for node in ("@net", "net", 1)] == [True, False, False]
     assert tree.referenced("@net") == "net"

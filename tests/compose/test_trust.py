@@ -89,7 +89,7 @@ def test_a_record_that_is_being_written_is_left_to_its_writer(home, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     {
         "evaluate run split=../../x": "split: '../../x' is none of train",
         "evaluate run step=../../x": "step: '../../x' is not a whole number",
@@ -98,11 +98,11 @@ def test_a_record_that_is_being_written_is_left_to_its_writer(home, tmp_path):
         "predict run ../..": "cannot predict",
     }.items(),
 )
-def test_no_name_leaves_the_run_directory(home, tmp_path, capsys, words, told):
+def test_no_name_leaves_the_run_directory(home, tmp_path, capsys, words, message):
     shutil.copytree(home / "honest", tmp_path / "run")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(SystemExit) as stopped:
         main(words.split())
     assert stopped.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before

@@ -51,11 +51,11 @@ def test_every_kind_of_net_is_called_in_one_way(name):
     state = create(net, optax.sgd(0.1), KEY, X[:1])
     assert isinstance(state, TrainState)
     trained, _ = call(net, state, KEY, X, is_training=True)
-    judged, kept = call(net, state, None, X, is_training=False)
-    assert judged.shape == (40, 2)
+    evaluated, kept = call(net, state, None, X, is_training=False)
+    assert evaluated.shape == (40, 2)
     assert kept is state.net_state
     assert np.allclose(
-        trained - judged, 100.0 if "mode" in name or name.startswith("with state, ") else 0.0, atol=1e-4
+        trained - evaluated, 100.0 if "mode" in name or name.startswith("with state, ") else 0.0, atol=1e-4
     )
 
 

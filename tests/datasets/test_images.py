@@ -72,18 +72,18 @@ def test_an_epoch_visits_each_image_once_and_each_epoch_in_its_own_order(folder)
     assert seen[:rows] != seen[rows:]
 
 
-def test_an_image_that_cannot_be_read_is_told_once_and_the_next_takes_its_place(folder, caplog):
+def test_an_image_that_cannot_be_read_is_reported_once_and_the_next_replaces_it(folder, caplog):
     for file in list(folder.iterdir())[:20]:
         file.write_bytes(b"")
     (folder / "06.jpg").write_bytes(b"nothing")
     with caplog.at_level(logging.WARNING, logger="runner"):
         data = small(folder, batch_size=2)
         one = batches(data.train, 0, 30)
-    told = [
+    messages = [
         record.message.split(" cannot")[0] for record in caplog.records if "cannot be read" in record.message
     ]
-    assert told
-    assert len(told) == len(set(told))
+    assert messages
+    assert len(messages) == len(set(messages))
     assert np.array_equal(batches(small(folder, batch_size=2).train, 17, 1)[0]["x"], one[17]["x"])
 
 
@@ -173,7 +173,7 @@ def test_folders_are_classes_where_every_image_lies_in_one(tmp_path):
         assert np.array_equal(batch["y"], (batch["x"].mean((1, 2, 3)) > 0.5).astype(int))
 
 
-def test_the_spec_tells_mean_and_deviation_of_the_training_images(tmp_path):
+def test_the_spec_has_mean_and_deviation_of_the_training_images(tmp_path):
     for number in range(10):
         draw(tmp_path / f"{number}.png", color=(51, 102, 204))
     spec = small(tmp_path).spec

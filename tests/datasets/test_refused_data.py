@@ -1,4 +1,4 @@
-"""What wrong data get: one line that says where, what and what to do; and what is only odd is told."""
+"""What wrong data get: one line that says where, what and what to do; and what is only odd is reported."""
 
 import pickle
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from runner.compose.build import build
 from runner.compose.command_line import compose
-from runner.datasets.checks import tell
+from runner.datasets.checks import report
 
 
 def _with(rows, value):
@@ -63,8 +63,8 @@ ARRAYS = {
     "a pickle": (pickle.dumps(X), "is not a whole .npz file"),
 }
 
-# Arrays that are trained on, further settings, and what is told of them.
-TOLD = {
+# Arrays that are trained on, further settings, and what is reported of them.
+REPORTED = {
     "large": (
         {"x": _with(X, 3e38), "y": Y},
         [],
@@ -133,11 +133,11 @@ def test_rows_with_another_count_of_features_are_not_predicted(runs, refused):
     assert "x: each has shape (3,); the net of this run takes (4,)" in line
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_what_is_odd_in_data_is_told_once_in_a_process(name, caplog):
-    arrays, settings, told = TOLD[name]
+@pytest.mark.parametrize("name", REPORTED)
+def test_what_is_odd_in_data_is_reported_once_in_a_process(name, caplog):
+    arrays, settings, messages = REPORTED[name]
     np.savez("my.npz", **arrays)
-    tell.cache_clear()
+    report.cache_clear()
     for seed in (1, 2):
         build(compose([*NPZ, "dataset.batch_size=8", f"seed={seed}", *settings]))
-    assert [record.message for record in caplog.records] == told
+    assert [record.message for record in caplog.records] == messages

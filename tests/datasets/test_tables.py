@@ -73,7 +73,7 @@ def test_a_spec_reads_the_same_from_its_record(write):
         (["b", "a"], "classification", ("a", "b")),
     ],
 )
-def test_the_task_is_found_from_the_target(write, cells, task, labels):
+def test_the_task_is_derived_from_the_target(write, cells, task, labels):
     cells = (cells * 40)[:80]
     path = write("x,y\n" + "".join(f"{place},{cell}\n" for place, cell in enumerate(cells)))
     data = csv(path, "y", task, batch_size=8)
@@ -83,8 +83,12 @@ def test_the_task_is_found_from_the_target(write, cells, task, labels):
         arrays = whole(source)
         x, y = arrays["x"][:, 0].astype(int), arrays["y"]
         found = [labels[label] for label in y] if labels else y[:, 0].tolist()
-        told = [cells[row] for row in x]
-        assert list(map(float, found)) == list(map(float, told)) if labels != ("a", "b") else found == told
+        expected = [cells[row] for row in x]
+        assert (
+            list(map(float, found)) == list(map(float, expected))
+            if labels != ("a", "b")
+            else found == expected
+        )
 
 
 BODY = "".join(f"{number},{number % 2}\n" for number in range(9))

@@ -45,7 +45,7 @@ def test_an_epoch_begins_a_window_at_each_token_once():
     assert np.array_equal(again["x"], batches(source, 0, 8)[7]["x"])
 
 
-def test_held_out_windows_foretell_each_token_once_in_order(path):
+def test_held_out_windows_have_each_token_as_a_target_once_in_order(path):
     data = text(path, length=20, batch_size=4)
     batch = batches(data.test, 0, 1)[0]
     written = "".join(spell(data.spec, row) for row in batch["y"])
@@ -69,7 +69,7 @@ def test_what_cannot_be_read_is_refused_by_its_setting(path, settings, message):
         text(**{"path": path, **settings})
 
 
-def test_what_is_not_utf8_is_refused_with_its_place(tmp_path):
+def test_what_is_not_utf8_is_refused_with_its_position(tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9 " * 50)
     with pytest.raises(ValueError, match=r"not UTF-8 \(byte 3\)"):
         text(str(tmp_path / "latin"))

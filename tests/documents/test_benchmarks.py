@@ -49,7 +49,7 @@ def test_the_other_works_are_commands_too(work, speed):
     assert compose(speed.WORKS[work].command())["steps"] == speed.WORKS[work].steps
 
 
-def test_a_program_tells_when_its_first_step_was_done_and_how_fast_the_later_ones_were(speed, tmp_path):
+def test_a_program_reports_when_its_first_step_was_done_and_how_fast_the_later_ones_were(speed, tmp_path):
     result = speed.run_program("W1", "scan", 56, Path("none"), tmp_path, sys.executable)
     assert 0 < result.first < result.total
     assert result.rate > 0
@@ -57,7 +57,7 @@ def test_a_program_tells_when_its_first_step_was_done_and_how_fast_the_later_one
     assert result.parameters == 26122
 
 
-def test_a_program_that_fails_is_told_by_its_last_words(speed, tmp_path):
+def test_a_program_that_fails_is_reported_by_its_last_line(speed, tmp_path):
     with pytest.raises(RuntimeError, match="no such luck"):
         speed.launch([sys.executable, "-c", "raise SystemExit('no such luck')"], tmp_path)
 
@@ -84,11 +84,11 @@ def test_the_rate_is_that_of_the_second_half(speed):
     assert result == speed.Result(30.0, 1.0, first=5.0, rate=10.0, parameters=7)
 
 
-@pytest.mark.parametrize(("rate", "verdict"), [(95.0, "PASS"), (94.9, "FAIL"), (nan, "not measured")])
-def test_what_is_asked_is_judged_by_the_medians(rate, verdict, speed):
+@pytest.mark.parametrize(("rate", "result"), [(95.0, "PASS"), (94.9, "FAIL"), (nan, "not measured")])
+def test_the_limits_are_checked_by_the_medians(rate, result, speed):
     results = {"command, cold": speed.Result(1, 1, rate=rate), "scan": speed.Result(1, 1, rate=100.0)}
-    rows = {row[0]: row[-1] for row in speed.judge({"W1 long": results})}
-    assert rows.pop("W1 long: steps/s / scan") == verdict
+    rows = {row[0]: row[-1] for row in speed.check_limits({"W1 long": results})}
+    assert rows.pop("W1 long: steps/s / scan") == result
     assert set(rows.values()) == {"not measured"}
 
 

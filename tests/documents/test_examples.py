@@ -1,4 +1,4 @@
-"""The examples run as they are told to; the package of one's own also as if it were installed."""
+"""The examples run as they say; the package of one's own also as if it were installed."""
 
 import importlib.util
 import re
@@ -47,9 +47,9 @@ def test_a_scenario_of_ones_own_runs_and_its_run_opens_again(own):
     folder = ["--config-dir", str(OWN / "conf")]
     main([*folder, "scenario=mixup", "dataset=iris", "steps=60", "hydra.run.dir=run"])
     run = open_run("run", trust_code=True)
-    judged, _ = run.evaluate()
-    assert {f"validation/{name}": value for name, value in judged.items()}.items() <= run.records[-1].items()
-    assert judged["accuracy"] > 0.6
+    metrics, _ = run.evaluate()
+    assert {f"validation/{name}": value for name, value in metrics.items()}.items() <= run.records[-1].items()
+    assert metrics["accuracy"] > 0.6
 
 
 def test_a_net_of_flax_trains_in_a_scenario_that_knows_nothing_of_it(own):

@@ -45,7 +45,7 @@ def test_an_episode_ends_where_the_pole_falls_the_cart_leaves_or_time_is_up(plac
     assert list(map(bool, ends)) == [terminated, truncated]
 
 
-def test_episodes_begin_nearly_at_rest_and_each_elsewhere():
+def test_episodes_begin_close_to_the_origin_and_each_elsewhere():
     world = CartPole()
     seen = jax.vmap(lambda key: world.observe(world.reset(key)))(jax.random.split(KEY, 100))
     assert seen.shape == (100, *world.observation_shape)

@@ -91,7 +91,7 @@ def test_data_and_evaluation_have_keys_of_their_own_at_each_batch():
     assert Means()(jax.random.key(1), Noise(), STATE, source)[0] != first
 
 
-def test_a_source_without_a_size_is_judged_by_one_batch_of_any_length():
+def test_a_source_without_a_size_is_evaluated_by_one_batch_of_any_length():
     def episodes(state, batch):
         assert not batch
         return {"return": jnp.arange(5.0)}

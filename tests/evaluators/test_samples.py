@@ -123,7 +123,7 @@ def test_compares_with_no_more_examples_than_it_draws_samples(size, rows):
         (1, Normal((2,)), held_out((2,)), "size: 1 is less than 2"),
     ],
 )
-def test_refuses_what_it_cannot_judge_before_any_work(size, scenario, source, message):
+def test_refuses_what_it_cannot_evaluate_before_any_work(size, scenario, source, message):
     with pytest.raises(ValueError, match=rf"^{message}"):
         Samples(size).names(scenario, state(), source)
 
@@ -137,7 +137,7 @@ class Flat:
         return np.asarray(x).reshape(len(x), -1)
 
 
-def test_features_tell_collapse_from_what_is_like_the_data():
+def test_features_distinguish_collapse_from_what_is_like_the_data():
     source, judge = held_out((2,)), Samples(400, Flat())
     like, _ = judge(KEY, Normal((2,)), state(), source)
     collapsed, _ = judge(KEY, Normal((2,), spread=0.01), state(), source)

@@ -13,7 +13,7 @@ from runner.storage.checkpoints import Checkpoints
 ROWS, HUGE = 40, 7  # of all rows this one's gradient is finite, and its square is not
 
 
-def test_it_is_told_with_its_step_and_name_and_never_saved():
+def test_it_is_reported_with_its_step_and_name_and_never_saved():
     for tally in faults.numbers.numbers(every=12, seed=1):
         assert (tally.survived, tally.failures) == (5, [])
 
@@ -43,15 +43,15 @@ def diverged(tmp_path, capsys):
     return tmp_path / "run", capsys.readouterr().err
 
 
-def test_behind_a_finite_loss_it_is_told_within_a_stretch_and_replayed_to_the_very_step(diverged, capsys):
+def test_behind_a_finite_loss_it_is_reported_within_a_chunk_and_replayed_to_the_very_step(diverged, capsys):
     run, said = diverged
     bad, saved = (json.loads((run / "run.json").read_text())[key] for key in ("bad_step", "saved"))
     assert said == f"error: net.opt_state.0.nu.output.w of the state is not finite after step {bad}\n"
     assert (saved, Checkpoints(run / "checkpoints").newest()) == (bad - 4, bad - 4)
     main(["status", str(run)])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for what in ("status: failed", f"last saved step: {saved}", "of the state is not finite after step"):
-        assert what in told
+        assert what in output
     main(["replay", str(run)])
     found, compiled, _ = capsys.readouterr().out.splitlines()
     exact = int(found.partition(",")[0].removeprefix("step "))

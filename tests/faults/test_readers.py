@@ -27,7 +27,7 @@ def test_none_fails_nor_gets_anything_torn_nor_disturbs_the_writer():
 
 
 @pytest.mark.parametrize("place", [(seals, "verify"), (arrays, "read")], ids=["checked", "read"])
-def test_of_a_step_that_is_deleted_while_it_is_read_another_is_given_or_its_absence_told(
+def test_of_a_step_that_is_deleted_while_it_is_read_another_is_given_or_its_absence_reported(
     tmp_path, monkeypatch, place
 ):
     own = getattr(*place)

@@ -30,16 +30,16 @@ def test_chunks_saves_logs_and_evaluations_change_no_bit(scenario):
     assert _outcomes(bits(scenario, every=27, seed=9)) == [(True, 0, [])]
 
 
-def test_steps_that_count_from_the_start_of_a_stretch_are_noticed():
+def test_steps_that_count_from_the_start_of_a_chunk_are_detected():
     (tally,) = bits(every=27, weak="step")
     assert tally.silent > 0
 
 
 @pytest.mark.slow
-def test_other_devices_processors_and_versions_are_told_and_silence_is_noticed():
+def test_other_devices_processors_and_versions_are_reported_and_silence_is_detected():
     known = [Place(1), Place(2, "1")]
-    with ThreadPoolExecutor() as beside:
-        weak = beside.submit(list, places(known[:1], weak="fingerprint"))
+    with ThreadPoolExecutor() as executor:
+        weak = executor.submit(list, places(known[:1], weak="fingerprint"))
         (tally,) = places(known)
     assert (tally.survived, tally.trials) == (6, 6), tally.failures
     assert [(tally.silent, tally.trials) for tally in weak.result()] == [(1, 3)]  # that of the version

@@ -91,9 +91,9 @@ KEY = jax.random.key(0)
 
 
 def run(steps, scenario=Count(), data=DATA, **settings):
-    beside = {name: settings.pop(name) for name in ("evaluator", "checkpoints", "stop") if name in settings}
+    others = {name: settings.pop(name) for name in ("evaluator", "checkpoints", "stop") if name in settings}
     notes = Notes()
-    state = Loop(steps=steps, **settings).run(scenario, data, key=KEY, writers=[notes], **beside)
+    state = Loop(steps=steps, **settings).run(scenario, data, key=KEY, writers=[notes], **others)
     return state, notes
 
 
@@ -103,7 +103,7 @@ def test_it_makes_the_steps_it_is_asked_for_in_any_intervals():
     assert len({float(state.seen) for state in states}) == 1
 
 
-def test_a_record_is_the_mean_over_its_interval_whatever_the_stretches():
+def test_a_record_is_the_mean_over_its_interval_whatever_the_chunks():
     _, notes = run(12, log_every=5, save_every=3)
     losses = {step: row["loss"] for step, row in notes.rows.items() if "loss" in row}
     assert losses == {5: 3.0, 10: 8.0}
@@ -114,7 +114,7 @@ def test_rows_without_a_count_are_left_out_of_a_mean():
     assert notes.rows[4]["rare"] == (1 + 3 + 2 + 4) / 2  # the totals of all rows over the counts of two
 
 
-def test_progress_is_told_at_the_end_of_every_stretch_and_never_falls():
+def test_progress_is_shown_at_the_end_of_every_chunk_and_never_falls():
     _, notes = run(50, log_every=20)
     assert notes.progress[-1] == 50
     assert notes.progress == sorted(notes.progress)
@@ -135,12 +135,12 @@ def test_every_epoch_visits_each_row_once():
 def test_best_and_patience_follow_the_validation_metric_and_end_the_run():
     settings = {"evaluate_every": 2, "best": "distance", "patience": 2}
     state, notes = run(100, evaluator=Judge(), **settings)
-    judged = {step: row["validation/distance"] for step, row in notes.rows.items()}
-    assert judged == {2: 4, 4: 2, 6: 0, 8: 2, 10: 4}
+    distances = {step: row["validation/distance"] for step, row in notes.rows.items()}
+    assert distances == {2: 4, 4: 2, 6: 0, 8: 2, 10: 4}
     assert int(state.count) == 10
 
 
-def test_the_best_state_is_saved_and_kept_beside_the_last_two(tmp_path):
+def test_the_best_state_is_saved_and_kept_with_the_last_two(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     run(14, evaluator=Judge(), checkpoints=checkpoints, evaluate_every=2, save_every=4, best="distance")
     checkpoints.close()
@@ -204,7 +204,7 @@ def test_check_state_finds_the_very_step():
 
 
 @pytest.mark.parametrize("fuse", ["always", "never"])
-def test_told_to_stop_it_saves_the_state_of_that_step_and_goes_on_as_if_it_had_not(tmp_path, fuse):
+def test_a_run_that_is_stopped_saves_the_state_of_that_step_and_resumes_as_if_it_had_not(tmp_path, fuse):
     checkpoints, asked = Checkpoints(tmp_path / "checkpoints"), iter([False, False, False] + [True] * 9)
     with pytest.raises(Stopped, match="stopped at step 4"):
         run(200, checkpoints=checkpoints, fuse=fuse, stop=lambda: next(asked))
@@ -214,7 +214,7 @@ def test_told_to_stop_it_saves_the_state_of_that_step_and_goes_on_as_if_it_had_n
     assert (int(resumed.count), float(resumed.seen)) == (int(whole.count), float(whole.seen))
 
 
-def test_a_save_that_failed_ends_the_run_within_a_stretch(tmp_path, monkeypatch):
+def test_a_save_that_failed_ends_the_run_within_a_chunk(tmp_path, monkeypatch):
     def fail(folder, note):
         raise OSError("no room")
 
@@ -232,7 +232,7 @@ def test_a_save_that_failed_ends_the_run_within_a_stretch(tmp_path, monkeypatch)
     assert notes.progress[-1] == 24
 
 
-def test_told_to_stop_before_its_first_step_it_saves_nothing(tmp_path):
+def test_a_run_that_is_stopped_before_its_first_step_saves_nothing(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     with pytest.raises(Stopped, match="stopped at step 0"):
         run(200, checkpoints=checkpoints, stop=lambda: True)

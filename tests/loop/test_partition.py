@@ -48,12 +48,12 @@ def test_it_takes_out_floats_and_arrays_at_any_depth_and_puts_them_back():
     assert dataclasses.replace(again, table=None) == dataclasses.replace(value, table=None)
 
 
-def test_joining_runs_no_constructor_so_that_tracers_are_not_judged():
+def test_joining_runs_no_constructor_so_that_tracers_are_not_checked():
     rest, numbers = split(Inner(0.5))
     assert jax.jit(lambda numbers: join(rest, numbers).decay * 2)(numbers) == 1.0
 
 
-def test_whole_numbers_texts_and_marked_fields_belong_to_the_rest():
+def test_whole_numbers_texts_and_marked_fields_belong_to_the_structure():
     base = split(Outer(Inner(0.9)))[0]
     assert split(Outer(Inner(0.1)))[0] == base
     assert split(Outer(Inner(0.9, size=4)))[0] != base

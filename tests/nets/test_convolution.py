@@ -68,7 +68,7 @@ def test_the_module_starts_as_haikus_and_computes_the_same(with_bias, normal):
     np.testing.assert_allclose(ours.apply(params, None, x), theirs.apply(params, None, x), atol=1e-5)
 
 
-def test_an_image_smaller_than_the_kernel_has_no_valid_place():
+def test_an_image_smaller_than_the_kernel_has_no_valid_position():
     assert convolve(jnp.zeros((2, 1, 5, 3)), jnp.zeros((3, 3, 3, 4)), 2, "VALID").shape == (2, 0, 2, 4)
 
 

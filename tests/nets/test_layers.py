@@ -39,7 +39,7 @@ def test_batch_norm_stands_values_far_from_zero(net, normal):
     np.testing.assert_allclose(outputs.std(0), 1.0, atol=0.01)
 
 
-def test_layer_norm_takes_each_place_of_an_image_by_itself():
+def test_layer_norm_normalizes_each_position_of_an_image_by_itself():
     net = hk.without_apply_rng(hk.transform(lambda x: NORMALIZATIONS["layer"](x, True)))
     x = jnp.array([[1.0, 3.0], [10.0, 30.0]])
     outputs = net.apply(net.init(None, x), x)

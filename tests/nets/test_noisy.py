@@ -1,4 +1,4 @@
-"""The nets that are told how noisy their input is."""
+"""The nets that take the noise variance of their input."""
 
 import functools
 

@@ -18,7 +18,7 @@ def logits(params, x):
     return NET.apply(params, {}, None, x, is_training=False)[0]
 
 
-def test_gives_logits_of_the_vocabulary_at_each_place(params):
+def test_gives_logits_of_the_vocabulary_at_each_position(params):
     assert logits(params, X).shape == (3, 10, 7)
 
 
@@ -30,7 +30,7 @@ def test_a_place_knows_itself_and_what_was_before_and_nothing_later(params):
     assert all(not np.allclose(one[:, place], other[:, place]) for place in (6, 9))
 
 
-def test_places_are_told_apart(params):
+def test_places_are_distinguished(params):
     same = jnp.zeros((1, 10), jnp.int32)
     assert not np.allclose(logits(params, same)[:, 0], logits(params, same)[:, 5])
 

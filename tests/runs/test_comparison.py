@@ -98,7 +98,7 @@ def test_runs_that_follow_no_metric_are_ordered_by_what_they_recorded(tmp_path):
     assert (comparison.by, comparison.mode, places(comparison)) == ("validation/accuracy", "min", ["1", "0"])
 
 
-def test_only_the_settings_in_which_the_runs_differ_are_told(tmp_path):
+def test_only_the_settings_in_which_the_runs_differ_are_shown(tmp_path):
     nets = [{"_target_": "mlp", "sizes": [8], "dropout": None}, {"_target_": "mlp", "sizes": [16, 16]}]
     for job, (net, steps) in enumerate(zip(nets, (10, 20), strict=True)):
         optimizer = {"learning_rate": 0.1, "horizon": 5 * steps}
@@ -119,7 +119,7 @@ def test_members_stand_for_their_run_and_are_numbered_as_one_counts(tmp_path):
     assert places(compare(tmp_path / "run/members/2")) == ["."]
 
 
-def test_runs_of_equal_settings_are_told_by_mean_and_deviation_over_seeds(sweep):
+def test_runs_of_equal_settings_are_shown_by_mean_and_deviation_over_seeds(sweep):
     groups = {group.name: group for group in compare(sweep).groups}
     assert list(groups) == [f"optimizer.learning_rate={rate}" for rate in (0.2, 0.1, 0.3)]
     assert groups["optimizer.learning_rate=0.1"].best[:2] == pytest.approx((0.8, 0.02**0.5))
@@ -175,7 +175,7 @@ def test_what_users_wrote_is_never_taken_for_markup(tmp_path):
     assert "[/bold] [red]" in console.export_text()
 
 
-def test_the_verb_prints_the_table_and_writes_it_beside_the_runs(sweep, capsys):
+def test_the_command_prints_the_table_and_writes_it_next_to_the_runs(sweep, capsys):
     main(["compare", str(sweep), "by=loss", "mode=max"])
     shown = capsys.readouterr().out
     assert "5 runs by loss (max)" in shown
@@ -245,7 +245,7 @@ def test_tensorboard_compares_runs_by_hyperparameters_metrics_and_how_they_ended
             train(name, 0.2, {1: 0.25, 2: 2.0})
     train("2", 0.2, {2: 0.5}, start=1)
     sessions = {group.name: group for group in session_groups(tmp_path)}
-    told = {
+    compared = {
         name: (
             group.hparams["rate"].number_value,
             group.hparams["sizes"].string_value,
@@ -254,7 +254,7 @@ def test_tensorboard_compares_runs_by_hyperparameters_metrics_and_how_they_ended
         )
         for name, group in sessions.items()
     }
-    assert told == {
+    assert compared == {
         "0/tensorboard": (0.1, "[8]", [("validation/accuracy", 0.75)], "STATUS_SUCCESS"),
         "1/tensorboard": (0.2, "[8]", [("validation/accuracy", 2.0)], "STATUS_FAILURE"),
         "2/tensorboard": (0.2, "[8]", [("validation/accuracy", 0.5)], "STATUS_SUCCESS"),

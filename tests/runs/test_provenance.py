@@ -18,6 +18,6 @@ def test_the_digest_changes_with_any_value_and_with_the_spec():
     assert provenance.digest(dataset([[1.0], [2.0]])) == digests[0]
 
 
-def test_the_number_of_processors_is_the_one_that_xla_is_told(monkeypatch):
+def test_the_number_of_processors_is_the_one_that_xla_uses(monkeypatch):
     monkeypatch.setenv("NPROC", "3")
     assert provenance.processors() == 3

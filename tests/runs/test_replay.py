@@ -38,10 +38,10 @@ def test_a_run_that_was_always_finite_has_nothing_to_replay(runs, capsys):
     assert "ended at no step that was not finite" in capsys.readouterr().err
 
 
-def test_the_status_tells_why_a_run_ended_and_what_goes_on_with_it(tmp_path, capsys):
+def test_the_status_shows_why_a_run_ended_and_how_to_resume_it(tmp_path, capsys):
     failed([*DIVERGING, f"hydra.run.dir={tmp_path}/run"])
     capsys.readouterr()
     main(["status", f"{tmp_path}/run"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for what in ("failed", "loss is", "first step that was not finite", f"runner resume {tmp_path}/run"):
-        assert what in told
+        assert what in output

@@ -31,10 +31,10 @@ def test_each_member_is_the_run_of_its_own_seed(job, tmp_path):
 def test_the_record_of_the_job_is_the_spread_of_its_members(job):
     members = [Directory(job / "members" / str(number)).records for number in range(3)]
     last = [rows[-1]["validation/loss"] for rows in members]
-    told = Directory(job).records[-1]
-    assert told["validation/loss/mean"] == np.mean(last)
-    assert told["validation/loss/std"] == np.std(last, ddof=1)
-    assert (told["validation/loss/min"], told["validation/loss/max"]) == (min(last), max(last))
+    last_record = Directory(job).records[-1]
+    assert last_record["validation/loss/mean"] == np.mean(last)
+    assert last_record["validation/loss/std"] == np.std(last, ddof=1)
+    assert (last_record["validation/loss/min"], last_record["validation/loss/max"]) == (min(last), max(last))
     assert (job / "figures" / "spread.png").is_file()
     assert Directory(job).info.status == "finished"
 
@@ -64,7 +64,7 @@ def test_more_steps_make_every_member_go_on(job, tmp_path, capsys):
     assert "± " in capsys.readouterr().out
 
 
-def test_a_seed_that_fails_leaves_the_others_and_is_told(tmp_path, capsys):
+def test_a_seed_that_fails_leaves_the_others_and_is_reported(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*COMMAND, "seeds=2", "optimizer.learning_rate=1e38", f"hydra.run.dir={tmp_path}/job"])
     assert stopped.value.code == 5
@@ -72,14 +72,16 @@ def test_a_seed_that_fails_leaves_the_others_and_is_told(tmp_path, capsys):
     assert "seed=1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("seeds", "told"), [("0", "seeds: 0 is less than 1"), ("two", "not a whole number")])
-def test_no_seeds_at_all_are_refused(seeds, told, capsys):
+@pytest.mark.parametrize(
+    ("seeds", "message"), [("0", "seeds: 0 is less than 1"), ("two", "not a whole number")]
+)
+def test_no_seeds_at_all_are_refused(seeds, message, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*COMMAND, f"seeds={seeds}"])
     assert stopped.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_spread_is_told_where_every_member_has_a_number():
+def test_a_spread_is_recorded_where_every_member_has_a_value():
     rows = [[{"step": 1, "a": 1.0, "b": 2.0}], [{"step": 1, "a": 3.0, "text": "raw"}, {"step": 2, "a": 0.0}]]
     assert list(spread(rows)) == [{"step": 1, "a/mean": 2.0, "a/std": 2.0**0.5, "a/min": 1.0, "a/max": 3.0}]

@@ -59,7 +59,7 @@ def test_the_mean_prediction_averages_probabilities_not_logits():
     np.testing.assert_allclose(jnp.exp(parts.scenario.predict(state, x)), mean, atol=1e-5)
 
 
-def test_an_ensemble_is_judged_by_its_mean_prediction_and_each_member_by_its_own():
+def test_an_ensemble_is_evaluated_by_its_mean_prediction_and_each_member_by_its_own():
     parts = build(compose(["scenario=regression", *SMALL, "ensemble=3"]))
     state = parts.scenario.init(KEY, parts.dataset.spec)
     metrics, figures = Means()(KEY, parts.scenario, state, parts.dataset.validation)
@@ -112,7 +112,7 @@ def test_an_ensemble_of_none_is_refused():
         compose(["ensemble=0"])
 
 
-def test_a_frozen_part_keeps_its_values_and_the_rest_learns():
+def test_a_frozen_part_keeps_its_values_and_the_other_parts_learn():
     parts = build(compose([*SMALL, "freeze=net.params.linear"]))
     scenario = parts.scenario
     assert isinstance(scenario, Frozen)

@@ -76,7 +76,7 @@ def test_the_losses_are_of_the_noise_and_of_the_image_in_standard_form():
     np.testing.assert_allclose(both["loss"], both["noise_loss"] + 2 * both["image_loss"], rtol=1e-5)
 
 
-def test_the_average_of_the_net_follows_its_updates_and_is_what_samples_and_is_judged():
+def test_the_average_of_the_net_follows_its_updates_and_is_what_samples_and_is_evaluated():
     net = (lambda key, x, variance: {"w": jnp.ones(1)}, lambda params, x, variance: params["w"][None] * x)
     raw = dataclasses.replace(EXACT, net=net)
     averaged = dataclasses.replace(raw, ema=0.9)
@@ -90,8 +90,8 @@ def test_the_average_of_the_net_follows_its_updates_and_is_what_samples_and_is_j
     )
     alone = raw.init(KEY, NORMAL)._replace(net=after.net._replace(params=after.average))
     assert np.array_equal(averaged.sample(KEY, after, 5), raw.sample(KEY, alone, 5))
-    judged, expected = averaged.evaluate(KEY, after, {"x": x}), raw.evaluate(KEY, alone, {"x": x})
-    assert all(np.array_equal(judged[name], expected[name]) for name in expected)
+    metrics, expected = averaged.evaluate(KEY, after, {"x": x}), raw.evaluate(KEY, alone, {"x": x})
+    assert all(np.array_equal(metrics[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_data_outside_a_likelihoods_bounds_is_refused():
 # The autoencoder
 
 
-def test_an_autoencoder_is_judged_in_the_units_of_its_data():
+def test_an_autoencoder_is_evaluated_in_the_units_of_its_data():
     parts = build(compose(["scenario=autoencoder", "dataset=diabetes", "net.hidden_sizes=[8]"]))
     scenario, dataset = parts.scenario, parts.dataset
     state = scenario.init(KEY, dataset.spec)

@@ -63,7 +63,7 @@ def test_no_two_leaves_of_the_first_state_share_a_buffer(case):
     assert len(set(addresses)) == len(addresses)
 
 
-def test_all_steps_share_one_compile_and_other_numbers_share_it_too(case):
+def test_all_steps_share_one_compiled_call_and_other_floats_share_it_too(case):
     case.run()
     programs = compiled._chunk._cache_size()
     case.run(STEPS + 6, log_every=3)
@@ -91,7 +91,7 @@ def test_a_step_changes_the_state_and_its_metrics_are_finite_numbers(case):
     assert metrics
     assert all(leaf.shape == () for leaf in jax.tree.leaves(metrics))
     rows = Rows()
-    after = case.run(2, log_every=1, beside={"writers": [rows]})
+    after = case.run(2, log_every=1, arguments={"writers": [rows]})
     assert not equal(after, case.first)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))
     assert all(np.isfinite(value) for record in rows.records for value in record.values())
@@ -138,8 +138,8 @@ def test_evaluation_gives_one_value_for_each_example_and_never_changes_the_traje
     source = case.built.dataset.validation
     values = jax.eval_shape(case.scenario.evaluate, jax.random.key(3), case.first, case.held_out)
     assert all(len(value) == source.batch_size or source.size is None for value in values.values())
-    judged = case.run(evaluate_every=6, beside={"evaluator": case.built.evaluator})
-    assert equal(judged, case.reference)
+    evaluated = case.run(evaluate_every=6, arguments={"evaluator": case.built.evaluator})
+    assert equal(evaluated, case.reference)
 
 
 def test_intervals_do_not_change_the_trajectory(case):
@@ -148,10 +148,10 @@ def test_intervals_do_not_change_the_trajectory(case):
 
 def test_a_run_cut_in_two_by_a_checkpoint_equals_the_whole_bit_for_bit(case, tmp_path):
     first = Checkpoints(tmp_path / "checkpoints")
-    case.run(6, beside={"checkpoints": first})
+    case.run(6, arguments={"checkpoints": first})
     first.close()
     second = Untied(tmp_path / "checkpoints")
-    whole = case.run(beside={"checkpoints": second})
+    whole = case.run(arguments={"checkpoints": second})
     second.close()
     assert equal(whole, case.reference)
 

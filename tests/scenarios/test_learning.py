@@ -19,12 +19,12 @@ def trained(*overrides):
 
 
 @pytest.mark.parametrize("net", ["mlp", "cnn", "linear"])
-def test_digits_are_told_apart(net):
+def test_digits_are_classified(net):
     *_, metrics = trained(f"net={net}", "steps=400")
     assert metrics["accuracy"] > 0.9
 
 
-def test_the_line_is_found():
+def test_the_line_is_learned():
     _, state, metrics = trained("experiment=line", "steps=200")
     np.testing.assert_allclose(state.net.params["output"]["w"], 3, atol=1e-3)
     np.testing.assert_allclose(state.net.params["output"]["b"], 1, atol=1e-3)

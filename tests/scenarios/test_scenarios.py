@@ -21,7 +21,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)).astype(np.float32)
 
 
-def test_regression_standardises_by_the_training_rows_and_judges_in_the_targets_units():
+def test_regression_standardises_by_the_training_rows_and_evaluates_in_the_units_of_the_targets():
     y = 1000 + 50 * X[:, :1]
     scenario = Regression(hk.transform(lambda x: hk.Linear(1)(x)), optax.adam(0.1), optax.squared_error)
     source = Arrays({"x": 7 + 3 * X, "y": y}, None)

@@ -52,7 +52,7 @@ def test_a_state_comes_back_to_the_bit_with_its_types_and_keys(tmp_path):
     assert int(restored.step) == 3
 
 
-def test_nothing_saved_is_nothing_restored_and_no_directory_is_made(tmp_path):
+def test_nothing_saved_is_nothing_restored_and_no_directory_is_created(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c")
     assert checkpoints.restore(state()) is None
     assert checkpoints.steps == []
@@ -176,7 +176,7 @@ def test_a_folder_that_was_given_the_name_of_another_step_is_not_taken_for_it(tm
         Checkpoints(tmp_path / "c").restore(TEMPLATE, 9)
 
 
-def test_stray_folders_are_no_steps_and_are_told(tmp_path, caplog):
+def test_stray_folders_are_no_steps_and_are_reported(tmp_path, caplog):
     checkpoints = saved(tmp_path / "c", {1: None})
     for name in ("999", "07", "notes"):
         (tmp_path / "c" / name).mkdir()
@@ -217,7 +217,7 @@ def test_what_a_killed_writer_left_is_removed_at_the_first_save(tmp_path):
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["5"]
 
 
-def test_a_step_is_told_when_it_can_be_restored_and_not_before(tmp_path):
+def test_a_step_is_reported_when_it_can_be_restored_and_not_before(tmp_path):
     told = []
     see = lambda step: told.append((step, Checkpoints(tmp_path / "c").newest()))
     with Checkpoints(tmp_path / "c", told=see) as checkpoints:
@@ -250,7 +250,7 @@ def test_a_save_that_fails_once_is_tried_once_more_with_the_state_of_its_own_ste
     np.testing.assert_array_equal(restored.params["layer"]["w"], np.arange(3) + 1)
 
 
-def test_a_save_that_fails_twice_is_told_with_its_own_step_and_harms_no_other(tmp_path, monkeypatch):
+def test_a_save_that_fails_twice_is_reported_with_its_own_step_and_harms_no_other(tmp_path, monkeypatch):
     checkpoints, told = saved(tmp_path / "c", {1: None, 2: None}), []
     checkpoints._told = told.append
     failing(monkeypatch, 2)
@@ -275,7 +275,7 @@ def test_a_disk_without_room_for_three_more_steps_is_refused_before_anything_is_
     assert not list((tmp_path / "c").iterdir())
 
 
-def test_a_step_that_cannot_be_deleted_is_told_and_the_save_holds(tmp_path, monkeypatch, caplog):
+def test_a_step_that_cannot_be_deleted_is_reported_and_the_save_holds(tmp_path, monkeypatch, caplog):
     def rmtree(path, ignore_errors=False):
         if not ignore_errors:
             raise PermissionError(errno.EACCES, "Permission denied")

@@ -55,7 +55,7 @@ SETTINGS = {
     "no part": ({"net.hidden_sizes": ["@nothing"]}, "there is no part 'nothing'"),
     "Hydra's own": ({"hydra": {"run": {"dir": "/pwned"}}}, "hydra"),
     "an unknown setting": ({"net.hidden": 3}, "net.hidden", "did you mean hidden_sizes?"),
-    "a run beside it": (
+    "a run next to it": (
         {
             "evaluation._target_": "runner.evaluators.Samples",
             "evaluation.features": {"_target_": "runner.runs.features", "run": "set a module"},
@@ -125,7 +125,7 @@ WORDS = {
 # The verbs that read what is wrong before they write; all read the configuration.
 VERBS = {
     **{f"info {name}": ["evaluate", "sample"] for name in INFOS},
-    "set a run beside it": ["evaluate", "resume"],
+    "set a run next to it": ["evaluate", "resume"],
     "set a run before it": ["resume"],
     "set pickled data": ["evaluate", "resume"],
     "record": ["evaluate", "sample"],
@@ -135,20 +135,20 @@ CHILD = """
 import contextlib, encodings.cp437, io, json, os, sys  # that encoding is zipfile's
 from runner.cli import main
 
-def told(*words):
-    heard = io.StringIO()
-    with contextlib.redirect_stderr(heard), contextlib.redirect_stdout(io.StringIO()):
+def run(*words):
+    message = io.StringIO()
+    with contextlib.redirect_stderr(message), contextlib.redirect_stdout(io.StringIO()):
         try:
             main(words)
         except SystemExit as stopped:
-            return stopped.code, heard.getvalue()
-    return 0, heard.getvalue()
+            return stopped.code, message.getvalue()
+    return 0, message.getvalue()
 
 cases = json.loads(sys.argv[1])
 WORDS = {"evaluate": [], "sample": ["n=2"], "resume": ["steps=12"]}
 for verb, words in WORDS.items():  # so that all is imported that an honest run needs
-    code, heard = told(verb, "honest", *words)
-    assert code == 0, heard
+    code, message = run(verb, "honest", *words)
+    assert code == 0, message
 seen, listening = [], False
 tops = {name.partition(".")[0] for name in sys.modules}
 
@@ -169,9 +169,9 @@ for name, verbs in cases.items():
     for verb in verbs:
         seen.clear()
         listening = True
-        code, heard = told(verb, name, *WORDS[verb])
+        code, message = run(verb, name, *WORDS[verb])
         listening = False
-        answers[f"{name} {verb}"] = code, heard, list(seen)
+        answers[f"{name} {verb}"] = code, message, list(seen)
 print(json.dumps(answers))
 """
 
@@ -185,7 +185,7 @@ def put(config, key, value):
 
 @pytest.fixture(scope="module")
 def answers(home):
-    """What each verb says of each foreign run, and what it was heard to do, all in one process."""
+    """What each verb says of each foreign run, and what it did, all in one process."""
     (home / "evil.py").write_text(EVIL)
     honest = yaml.safe_load((home / "honest/config.yaml").read_text())
 
@@ -229,10 +229,10 @@ def answers(home):
 @pytest.mark.parametrize("name", WORDS)
 def test_a_foreign_run_is_refused_by_one_line_and_does_nothing(answers, name):
     for verb in VERBS.get(name, ALL):
-        code, heard, did = answers[f"{name} {verb}"]
-        assert code == 2, heard
-        assert heard.startswith("error: ")
-        assert heard.count("\n") == 1
-        assert len(heard) < 700
-        assert all(word in heard for word in WORDS[name]), heard
+        code, message, did = answers[f"{name} {verb}"]
+        assert code == 2, message
+        assert message.startswith("error: ")
+        assert message.count("\n") == 1
+        assert len(message) < 700
+        assert all(word in message for word in WORDS[name]), message
         assert did == []

@@ -54,7 +54,7 @@ REWRITE = """
 
 @pytest.fixture
 def start():
-    """Starts processes that are told by a line to take the lock, and by another to free it."""
+    """Starts processes that take the lock, when a line is written to them, and free it at another."""
     started = []
 
     def begin(then="pass", *arguments, **settings):
@@ -70,7 +70,7 @@ def start():
         process.communicate()
 
 
-def tell(process):
+def proceed(process):
     process.stdin.write("\n")
     process.stdin.flush()
 
@@ -78,14 +78,14 @@ def tell(process):
 def test_of_processes_that_start_at_once_exactly_one_writes_and_the_others_say_who(start):
     processes = [start() for _ in range(3)]
     for process in processes:
-        tell(process)
-    told = [process.stdout.readline() for process in processes]
-    assert told.count("taken\n") == 1
-    winner = processes[told.index("taken\n")]
-    assert sum("in use by" in line for line in told) == 2
+        proceed(process)
+    answers = [process.stdout.readline() for process in processes]
+    assert answers.count("taken\n") == 1
+    winner = processes[answers.index("taken\n")]
+    assert sum("in use by" in line for line in answers) == 2
     with pytest.raises(Busy, match=f"process {winner.pid} on"), Lock("run"):
         pass
-    tell(winner)
+    proceed(winner)
     winner.wait()
     with Lock("run"):
         pass
@@ -94,7 +94,7 @@ def test_of_processes_that_start_at_once_exactly_one_writes_and_the_others_say_w
 def test_a_killed_owner_frees_it_at_once_even_with_a_worker_alive(start):
     reading, writing = os.pipe()
     owner = start(FORK, str(reading), pass_fds=[reading])
-    tell(owner)
+    proceed(owner)
     assert [owner.stdout.readline() for _ in range(2)] == ["taken\n", "forked\n"]
     owner.send_signal(signal.SIGKILL)
     owner.wait()
@@ -124,7 +124,7 @@ def test_a_process_cannot_take_it_twice_and_still_holds_it_after_trying(start):
         thread.start()
         thread.join()
         assert refused == [True]
-        tell(other)
+        proceed(other)
         assert f"process {os.getpid()} on" in other.stdout.readline()
     with Lock("run"), Lock("elsewhere"):
         pass
@@ -139,17 +139,17 @@ def test_a_failure_inside_frees_it():
 
 def test_a_forked_child_holds_nothing_of_its_parents(start):
     owner = start(CHILD)
-    tell(owner)
+    proceed(owner)
     assert owner.stdout.readline() == "taken\n"
     assert f"process {owner.pid} on" in owner.stdout.readline()
 
 
 @pytest.mark.parametrize(
-    "told", ["", json.dumps({"pid": 2**23, "host": socket.gethostname(), "start": "now"})]
+    "content", ["", json.dumps({"pid": 2**23, "host": socket.gethostname(), "start": "now"})]
 )
-def test_an_owner_that_has_not_said_who_it_is_is_another_process_whoever_was_before(start, told):
-    owner = start(REWRITE, told)
-    tell(owner)
+def test_an_owner_that_has_not_said_who_it_is_is_another_process_whoever_was_before(start, content):
+    owner = start(REWRITE, content)
+    proceed(owner)
     assert [owner.stdout.readline() for _ in range(2)] == ["taken\n", "rewritten\n"]
     with pytest.raises(Busy, match="in use by another process; wait for it to end"), Lock("run"):
         pass
@@ -160,7 +160,7 @@ def test_to_ask_who_holds_it_does_not_free_it(start):
     assert not is_held("run")
     with Lock("run"):
         assert is_held("run")
-        tell(other)
+        proceed(other)
         assert f"process {os.getpid()} on" in other.stdout.readline()
 
 

@@ -63,7 +63,7 @@ def test_what_is_missing_is_named(tmp_path, name, reason):
         seals.verify(folder)
 
 
-def test_two_files_that_change_places_are_told(tmp_path):
+def test_two_files_that_change_places_are_reported(tmp_path):
     folder = sealed(tmp_path / "3")
     (folder / "array").rename(tmp_path / "aside")
     (folder / "inner/manifest").rename(folder / "array")

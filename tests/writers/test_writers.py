@@ -43,7 +43,7 @@ def test_each_record_is_one_line_and_equal_runs_are_equal_bytes(tmp_path):
     assert steps_in(tmp_path / "one/timing.jsonl") == list(ROWS)
 
 
-def test_the_weights_that_were_judged_are_told_beside_the_numbers(tmp_path):
+def test_the_weights_that_were_evaluated_are_recorded_with_the_metrics(tmp_path):
     writer = JsonLines(tmp_path, weights="average")
     writer.write(1, {"loss": 1.0}, {})
     writer.write(2, {"validation/loss": 1.0}, {})
@@ -79,11 +79,11 @@ def test_tensorboard_shows_every_tag_and_step_of_the_record_and_the_pictures(tmp
     written(TensorBoard, tmp_path, {5: {"loss": 1.0}, 7: {"loss": 2.0}}, start=4)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    told = {
+    values = {
         tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]
     }
-    assert told["loss"] == [(2, 0.5), (4, 0.25), (5, 1.0), (7, 2.0)]
-    assert told["validation/accuracy"] == [(4, 0.75)]
+    assert values["loss"] == [(2, 0.5), (4, 0.25), (5, 1.0), (7, 2.0)]
+    assert values["validation/accuracy"] == [(4, 0.75)]
     assert [image.step for image in events.Images("samples")] == [4]
 
 
@@ -111,7 +111,7 @@ class State(NamedTuple):
     mean: jax.Array
 
 
-def test_parameters_are_told_by_net_with_shapes_and_totals():
+def test_parameters_are_listed_by_net_with_shapes_and_totals():
     net = TrainState({"linear": {"w": jnp.ones((3, 4)), "b": jnp.ones(4)}}, {}, ())
     table = parameter_table(State(net, jnp.ones(5)))
     assert "linear" in table
