@@ -43,5 +43,10 @@ def test_the_status_shows_why_a_run_ended_and_how_to_resume_it(tmp_path, capsys)
     capsys.readouterr()
     main(["status", f"{tmp_path}/run"])
     output = capsys.readouterr().out
-    for what in ("failed", "loss is", "first step that was not finite", f"runner resume {tmp_path}/run"):
+    for what in (
+        "failed",
+        "loss is",
+        "first step that was not finite",
+        f"resume by: runner resume {tmp_path}/run",
+    ):
         assert what in output
