@@ -87,7 +87,7 @@ def _train(arguments: list[str]) -> None:
     folders = [parsed.config_dir] if parsed.config_dir else []
     if parsed.multirun:
         return _sweep(parsed.overrides, folders)
-    return launch.run(parsed.overrides, folders, _prepare)
+    launch.run(parsed.overrides, folders, _prepare)
 
 
 def _refuse(message: str) -> NoReturn:
@@ -120,7 +120,7 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     directories: list[Path] = []
     known: dict = {}
 
-    def task(config: dict, directory: Path, takes_prepared: bool) -> Any:
+    def task(config: dict, directory: Path, takes_prepared: bool) -> object:
         directories.append(directory)
         training = prepared(config, known)
         if takes_prepared and isinstance(training, Training):

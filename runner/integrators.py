@@ -1,9 +1,12 @@
 """Explicit Runge-Kutta steps for ordinary differential equations over any pytree."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
+from jax.typing import ArrayLike
+
+from runner.core import PyTree
 
 __all__ = ["Integrator", "euler", "heun", "rk4"]
 
@@ -18,7 +21,7 @@ class Integrator(NamedTuple):
     stages: tuple[tuple[float, ...], ...]
     weights: tuple[float, ...]  #: of all slopes, in the step
 
-    def step(self, field: Callable[[Any], Any], y: Any, slope: Any, size: Any) -> Any:
+    def step(self, field: Callable[[PyTree], PyTree], y: PyTree, slope: PyTree, size: ArrayLike) -> PyTree:
         """Returns y after one step along dy/dt = field(y).
 
         Args:

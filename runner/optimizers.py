@@ -7,18 +7,19 @@ learning rate does not compile again. Any other `optax.GradientTransformation` c
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
-from runner.core import Params
+from runner.core import Params, PyTree
 from runner.core.bounds import Bound, check, decay, optional, positive, require, weight
 from runner.schedules import Constant
 
 __all__ = ["Recipe", "adam", "adamw", "lion", "rmsprop", "sgd"]
 
-Schedule = Callable[[Any], Any]
+Schedule = Callable[[jax.Array], jax.Array]
 RATE = Bound(lambda value: 0 < value < math.inf, "{value} is not a finite number above 0")
 OPTIONS = dict.fromkeys(("b1", "b2", "decay", "momentum"), decay) | dict.fromkeys(
     ("eps", "weight_decay"), weight
@@ -41,7 +42,7 @@ class Recipe:
 
     make: Callable[..., optax.GradientTransformation]
     learning_rate: float
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, object] = dataclasses.field(default_factory=dict)
     clip: float | None = None
     schedule: Schedule = Constant()
     horizon: float | None = None
@@ -59,15 +60,15 @@ class Recipe:
             if name in OPTIONS:
                 check(name, value, optional(OPTIONS[name]))
 
-    def init(self, params: Params) -> Any:
+    def init(self, params: Params) -> PyTree:
         """Returns the first state of the optimizer, as optax does."""
         return self._transformation().init(params)
 
-    def update(self, grads: Params, state: Any, params: Params | None = None) -> tuple[Params, Any]:
+    def update(self, grads: Params, state: PyTree, params: Params | None = None) -> tuple[Params, PyTree]:
         """Returns updates from gradients, and the new state, as optax does."""
         return self._transformation().update(grads, state, params)
 
-    def rate(self, count: Any) -> Any:
+    def rate(self, count: ArrayLike) -> jax.Array | float:
         """Returns the learning rate at update `count`, counted from 0."""
         if isinstance(self.schedule, Constant):
             return self.learning_rate

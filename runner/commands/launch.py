@@ -5,20 +5,20 @@
 
 import json
 import logging
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from runner.compose.checks import check, complete
-from runner.compose.choices import opened
+from runner.compose.choices import Loader, loader_of, opened
 from runner.compose.command_line import checked, is_hydras, jobs
 from runner.compose.tree import TARGET, target_of
 from runner.errors import ConfigError
@@ -26,9 +26,11 @@ from runner.process.files import replace
 from runner.storage.run_directory import differences
 
 log = logging.getLogger("runner")
+Prepare = Callable[[dict, Path], Callable[[], float | None]]
+Task = Callable[[dict, Path, bool], object]
 
 
-def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dict, Path], Callable]) -> Any:
+def run(overrides: Sequence[str], folders: Sequence[str], prepare: Prepare) -> float | None:
     """Composes and checks one run, and calls it in its directory.
 
     Args:
@@ -42,7 +44,7 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Callable[[dic
         Exception: `prepare` or the function it returned failed.
     """
     with opened(folders) as hydra, _hydra_config_of_the_caller():
-        config, whole = checked(overrides, hydra.config_loader, {})
+        config, whole = checked(overrides, loader_of(hydra), {})
         HydraConfig.instance().set_config(whole)
         call, callbacks = prepare(config, Path(OmegaConf.select(whole, "hydra.run.dir"))), Callbacks(whole)
         callbacks.on_run_start(config=whole, config_name="config")
@@ -69,7 +71,7 @@ def _hydra_config_of_the_caller() -> Iterator[None]:
         HydraConfig.instance().cfg = previous
 
 
-def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict, Path, bool], Any]) -> None:
+def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
     """Composes and checks all jobs of a sweep, then passes them to the sweeper and the launcher of Hydra.
 
     Args:
@@ -83,15 +85,15 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Callable[[dict
         Exception: the error of the first job that failed.
     """
     with opened(folders) as hydra:
-        configs = _checked(overrides, hydra.config_loader)
+        configs = _checked(overrides, loader_of(hydra))
         master = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
         configs = _frozen(configs, Path(master.hydra.sweep.dir))
 
-        def job(_: Any) -> Any:
+        def job(_: DictConfig) -> object:
             own = HydraConfig.get()
             known = configs.get(tuple(own.overrides.task))
             # A job that is not known was added by the sweeper.
-            config = known or checked(list(own.overrides.task), hydra.config_loader, {})[0]
+            config = known or checked(list(own.overrides.task), loader_of(hydra), {})[0]
             takes_prepared = target_of(own.launcher) == "hydra_plugins.runner.inprocess.InProcessLauncher"
             return task(config, Path(own.runtime.output_dir), takes_prepared)
 
@@ -134,7 +136,7 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
     return frozen
 
 
-def show(arguments: Any, parser: Any) -> None:
+def show(arguments: Namespace, parser: ArgumentParser) -> None:
     """Prints the help of Hydra's template, with the parts and the settings of the chosen parts; or completes a word."""
     with opened([arguments.config_dir] if arguments.config_dir else []) as hydra:
         if arguments.shell_completion:
@@ -143,7 +145,7 @@ def show(arguments: Any, parser: Any) -> None:
             hydra.app_help("config", parser, arguments)
 
 
-def _checked(overrides: Sequence[str], loader: Any) -> dict[tuple[str, ...], dict]:
+def _checked(overrides: Sequence[str], loader: Loader) -> dict[tuple[str, ...], dict]:
     hydras = [text for text in overrides if is_hydras(text)]
     configs, bases = {}, {}
     for number, job in enumerate(jobs([text for text in overrides if text not in hydras])):

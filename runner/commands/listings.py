@@ -4,11 +4,11 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from runner.process.terminal import table
+from runner.storage.run_info import RunInfo
 
 console = Console(soft_wrap=True, markup=False)  # a path may contain brackets
 
@@ -139,11 +139,11 @@ def _rows(values: Mapping) -> list[tuple[str, str]]:
     ]
 
 
-def _step(info: Any, config: Mapping) -> str:
+def _step(info: RunInfo, config: Mapping) -> str:
     return f"{'?' if info.step is None else info.step}/{config['steps']}"
 
 
-def _best(info: Any) -> str:
+def _best(info: RunInfo) -> str:
     best = info.best
     return (
         "" if best["value"] is None else f"{best['metric'].removeprefix('validation/')} {best['value']:.4g}"

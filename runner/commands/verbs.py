@@ -6,13 +6,18 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from runner.commands.listings import compare, console, diff, ls, parts, show, show_table, status
 from runner.process import signals
 from runner.process.terminal import near
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from runner.core import Spec
 
 SHOWN = 5  # generated texts that are printed; the file contains all of them
 
@@ -67,7 +72,7 @@ def sample(
     step: int | None = None,
     seed: int = 0,
     trust_code: bool = False,
-    **settings: Any,
+    **settings: object,
 ) -> None:
     """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [trust_code=true] [temperature=1, for example]."""
     import numpy as np
@@ -122,7 +127,7 @@ def predict(run: str, rows: str, step: int | None = None, trust_code: bool = Fal
     console.print(f"{len(x)} predictions at step {opened.step(step)}, written to {folder / source.name}")
 
 
-def _columns(spec: Any, outputs: Any) -> dict[str, list]:
+def _columns(spec: "Spec", outputs: "np.ndarray") -> dict[str, list]:
     """Returns the predictions by column: a class and its probability, or the numbers of the target."""
     import numpy as np
 
@@ -188,7 +193,7 @@ def call(name: str, arguments: Sequence[str]) -> None:
     verb(*bound.args, **bound.kwargs)
 
 
-def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> Any:
+def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> object:
     if key not in signature.parameters and _is_open(signature):
         return yaml.safe_load(text) if key != "prompt" else text
     if key not in signature.parameters:

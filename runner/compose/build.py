@@ -4,12 +4,13 @@ import dataclasses
 import functools
 import importlib
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 
 from runner.compose.tree import (
+    Node,
     follow,
     is_part,
     is_partial,
@@ -24,6 +25,8 @@ from runner.core.abilities import CountingUpdates, ShapingNets, Standardizing, s
 from runner.errors import is_deliberate
 from runner.loop import Loop
 from runner.process.memory import total_memory
+
+Made = TypeVar("Made")
 
 
 class Parts(NamedTuple):
@@ -93,7 +96,7 @@ def bytes_of(tree: PyTree) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def make(config: Mapping, part: str) -> Any:
+def make(config: Mapping, part: str) -> Node:
     """Builds one part of a trusted configuration, with all parts in it."""
     with trusting(config):
         return _make(config[part], config, part)
@@ -130,7 +133,7 @@ def _wrapped(config: Mapping, scenario: Scenario[PyTree]) -> Scenario[PyTree]:
     return scenario if config["ensemble"] is None else Ensemble(scenario, config["ensemble"])
 
 
-def _make(node: Any, config: Mapping, path: str) -> Any:
+def _make(node: Node, config: Mapping, path: str) -> Node:
     """Builds a node of a configuration; the path is for messages, which name the part that a reference refers to."""
     if is_reference(node):
         return _make(follow(node, config), config, referenced(node))
@@ -148,7 +151,7 @@ def _make(node: Any, config: Mapping, path: str) -> Any:
 
 
 @functools.cache
-def _partial(target: Any, settings: tuple) -> functools.partial:
+def _partial(target: Callable[..., object], settings: tuple) -> functools.partial:
     """Returns the same partial object for equal settings, so that equal runs share their compiled programs."""
     return functools.partial(target, **dict(settings))
 
@@ -167,7 +170,7 @@ def _locate(target: str, path: str) -> Any:
     return value
 
 
-def _call(path: str, call: Any) -> Any:
+def _call(path: str, call: Callable[[], Made]) -> Made:
     """Calls the constructor of a part, and prefixes the message of a deliberate error with the key.
 
     Raises:

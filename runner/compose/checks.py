@@ -3,11 +3,11 @@
 import ast
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from runner.compose.renamed import with_current_names
 from runner.compose.signatures import Missing, Signature, is_number, needed, signature
 from runner.compose.tree import (
+    Node,
     is_part,
     is_partial,
     is_reference,
@@ -78,7 +78,7 @@ def check(config: dict, known: set[str]) -> dict:
     return {key: _checked(value, key, config) for key, value in config.items()}
 
 
-def _check_setting(key: str, value: Any, types: tuple[type, ...], words: str, *bounds: Bound) -> None:
+def _check_setting(key: str, value: Node, types: tuple[type, ...], words: str, *bounds: Bound) -> None:
     if type(value) not in types:
         raise ConfigError(f"{key}: {value!r} is not {words}")
     for bound in bounds if value is not None else ():
@@ -89,7 +89,7 @@ def _check_setting(key: str, value: Any, types: tuple[type, ...], words: str, *b
             raise ConfigError(f"{key}: {name!r} is not a name")
 
 
-def _checked(value: Any, path: str, config: Mapping) -> Any:
+def _checked(value: Node, path: str, config: Mapping) -> Node:
     if is_reference(value):
         if not isinstance(config.get(referenced(value)), Mapping):
             raise ConfigError(f"{path}: there is no part {referenced(value)!r} to follow")
@@ -152,7 +152,7 @@ def with_defaults(config: Mapping) -> dict:
     return transform(complete(config), _with_own_defaults)
 
 
-def _with_own_defaults(node: Any) -> Any:
+def _with_own_defaults(node: Node) -> Node:
     if not is_part(node):
         return node
     completed = dict(node)

@@ -10,12 +10,13 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from runner.compose.signatures import signature
-from runner.compose.tree import is_part, settings_of, target_of
+from runner.compose.tree import Node, is_part, settings_of, target_of
 from runner.errors import ConfigError
 
 FOLDERS: dict[str, Any] = {
@@ -37,7 +38,7 @@ def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
 
 def _part(loader: Any, group: str, name: str) -> dict:
     loaded = loader.repository.load_config(f"{group}/{name}")
-    config: Any = OmegaConf.to_container(loaded.config)
+    config: Node = OmegaConf.to_container(loaded.config)
     for default in loaded.defaults_list:
         parent = default.get_name() if not default.is_self() and hasattr(default, "get_name") else None
         if parent and not getattr(default, "group", None):
@@ -56,7 +57,7 @@ class Repository(ConfigRepository):
         options: the choices of each group and filter; Hydra asks for them several times.
     """
 
-    def __init__(self, path: Any):
+    def __init__(self, path: ConfigSearchPath):
         super().__init__(path)
         self.options: dict[tuple[str, ObjectType | None], list[str]] = {}
 
@@ -90,12 +91,12 @@ class Loader(ConfigLoaderImpl):
         jobs: the composed configurations, by the settings of the job.
     """
 
-    def __init__(self, path: Any):
+    def __init__(self, path: ConfigSearchPath):
         super().__init__(path)
         self.repository = Repository(path)
-        self.jobs: dict[tuple[str, ...], Any] = {}
+        self.jobs: dict[tuple[str, ...], DictConfig] = {}
 
-    def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Returns the configuration of a job; resolved values such as the time of day are those of the sweep."""
         composed = self.jobs.get(tuple(sweep_overrides))
         if composed is None:
@@ -104,10 +105,16 @@ class Loader(ConfigLoaderImpl):
         return composed
 
     def get_group_options(
-        self, group_name: str, results_filter: Any = ObjectType.CONFIG, *_: Any, **__: Any
+        self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG, *_: object, **__: object
     ) -> list[str]:
         """Returns the choices of a group; Hydra would copy its whole repository for each group."""
         return self.repository.get_group_options(group_name, results_filter)
+
+
+def loader_of(hydra: Hydra) -> Loader:
+    """Returns the loader of a Hydra that `opened` has opened."""
+    assert isinstance(hydra.config_loader, Loader)
+    return hydra.config_loader
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -13,12 +12,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.compose.checks import OFF, check
-from runner.compose.choices import opened
-from runner.compose.tree import is_reference, referenced
+from runner.compose.choices import Loader, loader_of, opened
+from runner.compose.tree import Node, is_reference, referenced
 from runner.errors import ConfigError
 from runner.process.terminal import near
 
@@ -37,10 +36,10 @@ def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
         ConfigError: a setting or a choice of a part is wrong.
     """
     with opened(folders) as hydra:
-        return checked(overrides, hydra.config_loader, {})[0]
+        return checked(overrides, loader_of(hydra), {})[0]
 
 
-def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, Any]:
+def checked(overrides: Sequence[str], loader: Loader, bases: dict) -> tuple[dict, DictConfig]:
     """Composes and checks one run.
 
     Args:
@@ -63,7 +62,7 @@ def checked(overrides: Sequence[str], loader: Any, bases: dict) -> tuple[dict, A
     chosen = tuple(override.input_line for override in groups)
     if chosen not in bases:
         bases[chosen] = _load(loader, groups)
-    base: Any = OmegaConf.to_container(bases[chosen])
+    base: Node = OmegaConf.to_container(bases[chosen])
     values = [override for override in parsed if override not in groups]
     for override in values:
         if not is_hydras(str(override.input_line)):
@@ -94,7 +93,7 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
         OmegaConf.update(changed, key, override.value())
         if key == "steps":
             OmegaConf.update(changed, "loop.steps", override.value())
-    plain: Any = OmegaConf.to_container(changed)
+    plain: Node = OmegaConf.to_container(changed)
     return check(plain, known=set(config))
 
 
@@ -111,13 +110,13 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         raise ConfigError(f"{what}; they are key=value, quoted if a value is not plain") from error
 
 
-def _load(loader: Any, overrides: Sequence[Override]) -> Any:
-    texts = [override.input_line for override in overrides]
+def _load(loader: Loader, overrides: Sequence[Override]) -> DictConfig:
+    texts = [str(override.input_line) for override in overrides]
     with _as_config_error():
         return loader.load_configuration("config", texts, run_mode=RunMode.RUN)
 
 
-def _changed(base: Any, values: Sequence[Override], overrides: Sequence[Override]) -> Any:
+def _changed(base: DictConfig, values: Sequence[Override], overrides: Sequence[Override]) -> DictConfig:
     """Returns a composed configuration with changed settings, equal to the one that Hydra composes with them."""
     whole = copy.deepcopy(base)
     with _as_config_error():
@@ -144,8 +143,8 @@ def _as_config_error() -> Iterator[None]:
         raise ConfigError(" ".join(str(error).split("To append")[0].split())) from error
 
 
-def _resolved(config: Any) -> Any:
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+def _resolved(config: DictConfig) -> Node:
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
         if missing := sorted(OmegaConf.missing_keys(own)):
             raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
@@ -159,7 +158,7 @@ def is_hydras(text: str) -> bool:
     return re.match(r"[+~]*hydra\b", text) is not None
 
 
-def _is_group(override: Override, loader: Any) -> bool:
+def _is_group(override: Override, loader: Loader) -> bool:
     return bool(override.package) or loader.repository.group_exists(override.key_or_group)
 
 
@@ -177,7 +176,7 @@ def _refuse_twice(overrides: Sequence[Override]) -> None:
             raise ConfigError(f"{key} is given twice ({seen[key]}, {text})")
 
 
-def _check_choice(override: Override, loader: Any) -> None:
+def _check_choice(override: Override, loader: Loader) -> None:
     group, choice = override.key_or_group, override.value()
     if not group:
         raise ConfigError(f"{override.input_line}: names no part; settings are key=value")
@@ -198,7 +197,7 @@ def _check_key(override: Override, base: Mapping) -> None:
     key = override.key_or_group
     if key == "loop.steps":
         raise ConfigError("loop.steps: say steps=, which everything follows")
-    node: Any = base
+    node: Node = base
     path: list[str] = []
     for name in key.split("."):
         slot = ".".join(path)
@@ -222,7 +221,7 @@ def _check_key(override: Override, base: Mapping) -> None:
         )
 
 
-def _meant(name: str, slot: str, node: Any, base: Mapping) -> str:
+def _meant(name: str, slot: str, node: Node, base: Mapping) -> str:
     if slot and isinstance(node, Mapping):
         names = [inner for inner in node if not inner.startswith("_")]
         return near(name, names) or f"; {slot} has {', '.join(names)}"

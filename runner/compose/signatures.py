@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from runner.compose.renamed import RENAMED
 
@@ -40,7 +40,7 @@ class Signature(NamedTuple):
     parameters: Mapping[str, Parameter]
     is_open: bool  # accepts any keyword
     about: str  # the first line of its docstring
-    constants: Mapping[str, Any] = MappingProxyType({})  # of a dataclass; these are not settings
+    constants: Mapping[str, object] = MappingProxyType({})  # of a dataclass; these are not settings
 
 
 @functools.cache
@@ -191,7 +191,7 @@ def _of_function(arguments: ast.arguments, about: str) -> Signature:
     return Signature(parameters, arguments.kwarg is not None, about)
 
 
-def needed(parameter: Parameter, value: Any) -> str | None:
+def needed(parameter: Parameter, value: object) -> str | None:
     """Returns what a parameter needs, in words, or None if the value fits.
 
     The annotation decides, or without one the type of a literal default. Without either, every value fits.
@@ -222,11 +222,11 @@ def _choices(annotation: ast.expr) -> list[ast.expr]:
     return [annotation]
 
 
-def _fits(value: Any, annotation: ast.expr) -> bool:
+def _fits(value: object, annotation: ast.expr) -> bool:
     return any(_fits_one(value, choice) for choice in _choices(annotation))
 
 
-def _fits_one(value: Any, choice: ast.expr) -> bool:
+def _fits_one(value: object, choice: ast.expr) -> bool:
     name = ast.unparse(choice)
     if name == "None":
         return value is None
@@ -241,7 +241,7 @@ def _fits_one(value: Any, choice: ast.expr) -> bool:
     return True
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -6,18 +6,22 @@ part `net` of the whole configuration.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+# A value of a configuration, as YAML has them: a mapping, a list, a text, a number, a bool or None. Its type is known
+# only once it has been checked.
+Node: TypeAlias = Any
 
 TARGET, PARTIAL = "_target_", "_partial_"
 REFERENCE = "@"
 
 
-def is_part(node: Any) -> bool:
+def is_part(node: object) -> bool:
     """Returns whether a value is a mapping that names a target."""
     return isinstance(node, Mapping) and TARGET in node
 
 
-def is_reference(node: Any) -> bool:
+def is_reference(node: object) -> bool:
     """Returns whether a value refers to a part, as "@net" does."""
     return isinstance(node, str) and node.startswith(REFERENCE)
 
@@ -27,7 +31,7 @@ def referenced(reference: str) -> str:
     return reference.removeprefix(REFERENCE)
 
 
-def target_of(part: Mapping) -> Any:
+def target_of(part: Mapping) -> Node:
     """Returns the target of a part; it is a text unless the configuration is wrong."""
     return part[TARGET]
 
@@ -42,12 +46,12 @@ def is_partial(part: Mapping) -> bool:
     return bool(part.get(PARTIAL))
 
 
-def settings_of(node: Mapping) -> dict[str, Any]:
+def settings_of(node: Mapping) -> dict[str, Node]:
     """Returns the settings of a part: all keys except `_target_` and `_partial_`."""
     return {key: value for key, value in node.items() if key not in (TARGET, PARTIAL)}
 
 
-def children(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def children(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
     """Yields the values of a mapping or a list as (dotted path, value); other nodes have none."""
     if isinstance(node, Mapping):
         for key, value in node.items():
@@ -57,14 +61,14 @@ def children(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{path}[{index}]", value
 
 
-def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
     """Yields a configuration and all values in it as (dotted path, node), each before its children."""
     yield path, node
     for inner_path, inner in children(node, path):
         yield from walk(inner, inner_path)
 
 
-def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
     """Yields the plain values of a configuration as (dotted path, value); a list is one value."""
     if isinstance(node, Mapping) and node:
         for inner_path, inner in children(node, path):
@@ -73,7 +77,7 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, node
 
 
-def transform(node: Any, change: Callable[[Any], Any]) -> Any:
+def transform(node: Node, change: Callable[[Node], Node]) -> Node:
     """Returns a copy of a configuration in which `change` replaced each node, children before their parents."""
     if isinstance(node, Mapping):
         node = {key: transform(value, change) for key, value in node.items()}
@@ -82,7 +86,7 @@ def transform(node: Any, change: Callable[[Any], Any]) -> Any:
     return change(node)
 
 
-def follow(node: Any, config: Mapping) -> Any:
+def follow(node: Node, config: Mapping) -> Node:
     """Returns a copy of a node in which each reference is replaced by a copy of its part of the configuration."""
     return transform(
         node, lambda inner: follow(config[referenced(inner)], config) if is_reference(inner) else inner

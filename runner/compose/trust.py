@@ -8,12 +8,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import yaml
 
 from runner.compose.renamed import with_current_names
-from runner.compose.tree import children, is_part, is_reference, referenced, settings_of, target_of, walk
+from runner.compose.tree import (
+    Node,
+    children,
+    is_part,
+    is_reference,
+    referenced,
+    settings_of,
+    target_of,
+    walk,
+)
 from runner.errors import Untrusted
 
 SIZE = 262_144  # bytes of a configuration
@@ -82,7 +91,7 @@ class _PlainLoader(yaml.SafeLoader):
         return node
 
 
-def _refuse(marked: Any, what: str) -> NoReturn:
+def _refuse(marked: yaml.Event | yaml.Node, what: str) -> NoReturn:
     raise Untrusted(f"line {marked.start_mark.line + 1}: {what}")
 
 
@@ -96,7 +105,7 @@ def refuse_code(config: Mapping) -> None:
         Untrusted: another `_target_`, another special key, or parts that contain each other without end.
     """
     known = installed() | _trusted.get()
-    pending: list[tuple[str, Any, int]] = [("", config, 0)]
+    pending: list[tuple[str, Node, int]] = [("", config, 0)]
     visited = 0
     while pending:
         path, node, level = pending.pop()
@@ -181,5 +190,5 @@ def _named(folder: Path) -> frozenset[str]:
     return targets
 
 
-def _targets(config: Any) -> frozenset[str]:
+def _targets(config: Mapping) -> frozenset[str]:
     return frozenset(target_of(node) for _, node in walk(config) if is_part(node))

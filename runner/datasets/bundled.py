@@ -97,5 +97,5 @@ def _classification(bunch: Any, *settings) -> Dataset:
     return split(arrays, *settings, classes=len(labels), labels=labels, **_names(bunch))
 
 
-def _names(bunch: Any) -> dict[str, Any]:
+def _names(bunch: Any) -> dict[str, object]:
     return {"columns": [Column(str(name)) for name in bunch.feature_names], "target": "target"}

@@ -1,11 +1,9 @@
 """A single batch, repeated: a net must be able to learn it by heart."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
-from runner.core import Batch, Key, Source
+from runner.core import Batch, Key, PyTree, Source
 
 
 @jax.tree_util.register_pytree_node_class
@@ -16,7 +14,7 @@ class FirstBatch:
         self.source = source
         self.spec, self.batch_size, self.size = source.spec, source.batch_size, source.batch_size
 
-    def feed(self, key: Key, start: int, length: int) -> Any:
+    def feed(self, key: Key, start: int, length: int) -> PyTree:
         """Returns the item and the key of the first batch `length` times."""
         item = (
             self.source.feed(key, 0, 1),
@@ -24,7 +22,7 @@ class FirstBatch:
         )
         return jax.tree.map(lambda rows: np.repeat(rows, length, axis=0), item)
 
-    def batch(self, key: Key, item: Any) -> Batch:
+    def batch(self, key: Key, item: PyTree) -> Batch:
         """Returns the first batch, whatever the key."""
         inner, words = item
         return self.source.batch(jax.random.wrap_key_data(words), inner)

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from csv import Error, reader
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -194,7 +194,7 @@ def _features(table: Table, columns: Sequence[Column]) -> np.ndarray:
     return np.concatenate(parts, 1, dtype=np.float32)
 
 
-def _target(table: Table, name: str, task: str | None) -> tuple[np.ndarray, dict[str, Any]]:
+def _target(table: Table, name: str, task: str | None) -> tuple[np.ndarray, dict[str, object]]:
     """Returns y, and the arguments of `Spec` that describe it."""
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task: {task!r} is none of classification, regression")

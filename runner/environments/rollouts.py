@@ -4,12 +4,12 @@ Several copies of one environment run in parallel: E is their number, and T the 
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Environment, Key, Mean, Metrics
+from runner.core import Environment, Key, Mean, Metrics, PyTree
 
 MOST_TRANSITIONS = 2**31 - 1  # the most that int32 can index
 
@@ -29,7 +29,7 @@ class Transitions(NamedTuple):
 class Rollout(NamedTuple):
     """The result of `collect`."""
 
-    states: Any  # of the copies after the last step, each leaf [E, ...]
+    states: PyTree  # of the copies after the last step, each leaf [E, ...]
     returns: jax.Array  # the sums of rewards of the unfinished episodes, [E]
     seen: Transitions  # [T, E, ...]
     finished: Mean  # the mean return of the episodes that ended
@@ -47,7 +47,7 @@ def check_sizes(environments: int, rollout: int, minibatches: int) -> None:
         raise ValueError(f"minibatches: {minibatches} do not divide {environments} x {rollout} transitions")
 
 
-def reset(environment: Environment, key: Key, count: int) -> Any:
+def reset(environment: Environment, key: Key, count: int) -> PyTree:
     """Returns the first states of `count` episodes, each leaf [E, ...]."""
     return jax.vmap(environment.reset)(jax.random.split(key, count))
 
@@ -57,7 +57,7 @@ def collect(
     act: Callable[[Key, jax.Array], tuple[jax.Array, jax.Array]],
     key: Key,
     steps: int,
-    states: Any,
+    states: PyTree,
     returns: jax.Array,
 ) -> Rollout:
     """Takes `steps` steps in every copy; a copy whose episode has ended starts a new one.
@@ -143,13 +143,13 @@ def flatten(x: jax.Array) -> jax.Array:
 
 
 def learn_by_minibatches(
-    learn: Callable[..., tuple[Any, Metrics]],
-    nets: Any,
+    learn: Callable[..., tuple[PyTree, Metrics]],
+    nets: PyTree,
     rows: tuple,
     keys: tuple[Key, Key],
     epochs: int,
     minibatches: int,
-) -> tuple[Any, Metrics]:
+) -> tuple[PyTree, Metrics]:
     """Trains for `epochs` passes over rows, each in a new random order.
 
     Args:

@@ -1,7 +1,6 @@
 """Means over log intervals, computed on the host from the metrics of the compiled chunks."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -66,7 +65,7 @@ def _columns(table: Metrics) -> Iterator[tuple[str, np.ndarray]]:
             yield name, np.asarray(values, np.float32)
 
 
-def _check_losses(step: int, columns: dict[str, Any]) -> None:
+def _check_losses(step: int, columns: dict[str, np.ndarray]) -> None:
     losses = {name: values for name, values in columns.items() if name == "loss" or name.endswith("_loss")}
     bad = {name: np.flatnonzero(~np.isfinite(values)) for name, values in losses.items()}
     first = min(((indices[0], name) for name, indices in bad.items() if len(indices)), default=None)

@@ -2,9 +2,15 @@
 
 import functools
 import inspect
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+
+from runner.core import PyTree
+
+if TYPE_CHECKING:
+    from flax.linen import Module
 
 OPPOSITES = ("use_running_average", "deterministic")  # true in evaluation mode
 NAMES = ("is_training", "train", "training", *OPPOSITES)
@@ -13,11 +19,11 @@ NAMES = ("is_training", "train", "training", *OPPOSITES)
 class LinenNet(NamedTuple):
     """The two functions of a linen module as a net; equal modules that can be hashed have the identical functions."""
 
-    init: Any
-    apply: Any
+    init: Callable[..., PyTree]
+    apply: Callable[..., PyTree]
 
 
-def from_linen(module: Any) -> LinenNet:
+def from_linen(module: "Module") -> LinenNet:
     """Returns a `flax.linen.Module` as a net: its mutable collections, such as those of BatchNorm, are the net's state.
 
     Args:

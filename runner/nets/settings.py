@@ -4,10 +4,11 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import haiku as hk
 import jax
+from jax.typing import DTypeLike
 
 from runner.core import Net
 from runner.core.bounds import Bound, at_most, check, count, optional, whole
@@ -15,7 +16,7 @@ from runner.process.terminal import near
 
 Settings = ParamSpec("Settings")
 Choice = TypeVar("Choice")
-Activation = Callable[[Any], jax.Array]
+Activation = Callable[[jax.Array], jax.Array]
 DEEPEST = 1000  # layers, each of which is compiled separately
 WIDEST = 64  # height and width of a kernel, each position of which may be a separate product
 
@@ -24,7 +25,7 @@ a_list = Bound(lambda value: isinstance(value, Sequence), "{value!r} is not a li
 dropout_rate = Bound(lambda value: 0 <= value < 1, "{value} is not in [0, 1); null is for none")
 
 
-def _orthogonal(shape: Sequence[int], dtype: Any) -> jax.Array:
+def _orthogonal(shape: Sequence[int], dtype: DTypeLike) -> jax.Array:
     return jax.nn.initializers.orthogonal()(
         hk.next_rng_key(), shape, dtype
     )  # Haiku's own initializer promotes ranks, which JAX can be set to forbid

@@ -13,6 +13,7 @@ from runner.compose.tree import leaves
 from runner.loop.best import MODES, best_of, rank
 from runner.process.terminal import table
 from runner.storage.run_directory import HORIZON, Directory, below
+from runner.storage.run_info import RunInfo
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,6 +24,7 @@ PAGE = Path(__file__).with_name("comparison.html")
 POINTS = 300  # the maximum for a curve on the page
 
 Curve = list[tuple[int, float]]
+Cell = str | int | float | None
 
 
 class Row(NamedTuple):
@@ -38,7 +40,7 @@ class Row(NamedTuple):
     """
 
     place: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     status: str
     step: int
     best: float | None
@@ -97,7 +99,7 @@ class Comparison(NamedTuple):
         metric = [f"best {self.by}", "best step", f"last {self.by}"] if self.by else []
         return ["run", *self.settings, "status", "step", *metric, "error"]
 
-    def cells(self, row: Row) -> list[Any]:
+    def cells(self, row: Row) -> list[Cell]:
         """Returns a row of the table: numbers, texts, and None for empty cells."""
         settings = [_shown(row.settings.get(key)) if key in row.settings else None for key in self.settings]
         metric = [row.best, row.best_step, row.last] if self.by else []
@@ -229,7 +231,7 @@ def _order(
     return by, mode or followed.get(by or "", "min")
 
 
-def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _differing(configs: Sequence[Mapping[str, object]]) -> list[str]:
     """Returns the keys in which configurations differ, without those that are set by another key."""
     keys = dict.fromkeys(itertools.chain.from_iterable(configs))
     missing = object()
@@ -240,7 +242,9 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key in differing if not ("steps" in differing and is_set_by_steps(key))]
 
 
-def _row(path: str, info: Any, settings: dict, curves: dict[str, Curve], by: str | None, mode: str) -> Row:
+def _row(
+    path: str, info: RunInfo, settings: dict, curves: dict[str, Curve], by: str | None, mode: str
+) -> Row:
     curve = [] if by is None else curves.get(by, [])
     own = [point for point in curve if point[0]]  # step 0 is the evaluation of a warm start
     step, best = best_of(own, mode) or (None, None)
@@ -265,24 +269,25 @@ def _spread(values: Iterable[float | None]) -> "Spread | None":
     return spread_of(finite) if finite else None
 
 
-def _thinned(curve: Curve) -> tuple[list[int], list[float | None]]:
+def _thinned(curve: Curve) -> tuple[list[int], list[Cell]]:
     """Returns about POINTS points of a curve, always with the last, to five digits: more than the page can show."""
     kept = curve[:: math.ceil(len(curve) / POINTS)]
     kept += curve[-1:] if kept[-1] != curve[-1] else []
     return [step for step, _ in kept], [_finite(float(f"{value:.5g}")) for _, value in kept]
 
 
-def _finite(cell: Any) -> Any:
+def _finite(cell: Cell) -> Cell:
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
-def _shown(value: Any) -> int | float | str:
+def _shown(value: object) -> int | float | str:
     """Returns a setting as a number or a text; booleans become texts, although they are numbers in Python."""
-    plain = isinstance(value, int | float | str) and not isinstance(value, bool)
-    return value if plain else json.dumps(value, default=str)
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        return value
+    return json.dumps(value, default=str)
 
 
-def _rounded(cell: Any) -> str:
+def _rounded(cell: object) -> str:
     if isinstance(cell, tuple):
         return f"{cell[0]:.4g} ± {cell[1]:.2g}"
     return "" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell)

@@ -5,17 +5,20 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import Stopped, describe
 from runner.process.memory import available_memory
 from runner.writers.board import Board
 
+if TYPE_CHECKING:
+    from runner.runs.training import Training
+
 
 class Prepared(NamedTuple):
     """A run that is built, and the directory in which it will train."""
 
-    training: Any
+    training: "Training"
     directory: Path
 
 

@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import version
-from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +17,7 @@ from runner.core import Dataset
 PACKAGES = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
 
 
-def of(dataset: Dataset) -> dict[str, Any]:
+def of(dataset: Dataset) -> dict[str, object]:
     """Returns the fields of `run.json` that describe the provenance of a run on this dataset."""
     device = jax.devices()[0]
     return {

@@ -3,13 +3,12 @@
 import dataclasses
 import traceback
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 import runner
-from runner.core import named_leaves
+from runner.core import PyTree, named_leaves
 from runner.errors import NotFinite
 from runner.loop.compiled import Program
 from runner.runs.training import Training
@@ -55,11 +54,11 @@ def replay(config: dict, path: str | Path) -> list[str]:
 class _ReadOnly(Checkpoints):
     """Checkpoints that are restored but never saved."""
 
-    def save(self, *_: Any) -> None:
+    def save(self, *_: object) -> None:
         """Does nothing."""
 
 
-def _advanced(training: Training, checkpoints: Checkpoints, step: int, check_state: bool = False) -> Any:
+def _advanced(training: Training, checkpoints: Checkpoints, step: int, check_state: bool = False) -> PyTree:
     if step == 0:
         state = training.prepared.program.init()
         return state if training.warm_start is None else training.warm_start(state)
@@ -69,22 +68,22 @@ def _advanced(training: Training, checkpoints: Checkpoints, step: int, check_sta
     return loop.train(prepared, checkpoints=checkpoints, warm_start=training.warm_start)
 
 
-def _compiled(program: Program, state: Any, step: int) -> str:
+def _compiled(program: Program, state: PyTree, step: int) -> str:
     after, metrics = program.single(state, step)
     bad = [f"{name} of the state" for name in _not_finite(named_leaves(after))] + _not_finite(metrics)
     return f"compiled: {', '.join(bad)} is not finite" if bad else "compiled: everything is finite"
 
 
-def _not_finite(values: dict[str, Any]) -> list[str]:
+def _not_finite(values: dict[str, PyTree]) -> list[str]:
     arrays = {name: np.asarray(leaf) for name, value in values.items() for leaf in _plain(value)}
     return [name for name, array in arrays.items() if not np.isfinite(array).all()]
 
 
-def _plain(value: Any) -> list[Any]:
+def _plain(value: PyTree) -> list[jax.Array]:
     return [leaf for leaf in jax.tree.leaves(value) if jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact)]
 
 
-def _unjitted(program: Program, state: Any, step: int) -> str:
+def _unjitted(program: Program, state: PyTree, step: int) -> str:
     for switch in (jax.debug_nans, jax.debug_infs):
         try:
             with jax.disable_jit(), switch(True):

@@ -1,11 +1,10 @@
 """Initial values from the checkpoint of another run."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 
-from runner.core import begins, copy, listed, named_leaves, refuse_unknown_names
+from runner.core import PyTree, begins, copy, listed, named_leaves, refuse_unknown_names
 from runner.runs.saved_run import open_run
 
 
@@ -35,11 +34,11 @@ class WarmStart:
         self.values = named_leaves(donor.state(self.step))
 
     @property
-    def description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, object]:
         """The entry of the warm start in the run info."""
         return {"run": self.run, "step": self.step, "names": self.names}
 
-    def refuse_misfit(self, template: Any) -> None:
+    def refuse_misfit(self, template: PyTree) -> None:
         """Checks that the names and shapes of the other run match those of a state.
 
         Raises:
@@ -65,14 +64,14 @@ class WarmStart:
                 f"init_from: {self.run} does not fit; {'; '.join(lists)}; init_names=[...] takes parts"
             )
 
-    def __call__(self, state: Any) -> Any:
+    def __call__(self, state: PyTree) -> PyTree:
         """Returns an initial state with the values of the other run."""
         initial = named_leaves(state)
         taken = self._taken(self.values)
         leaves = [copy(taken[name]) if name in taken else leaf for name, leaf in initial.items()]
         return jax.tree.unflatten(jax.tree.structure(state), leaves)
 
-    def _taken(self, leaves: Mapping[str, Any]) -> dict[str, Any]:
+    def _taken(self, leaves: Mapping[str, PyTree]) -> dict[str, PyTree]:
         if self.names is None:
             return {name: leaf for name, leaf in leaves.items() if "opt_state" not in name.split(".")}
         return {name: leaf for name, leaf in leaves.items() if begins(name, self.names)}

@@ -6,14 +6,17 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from runner.core import named_leaves
+from runner.core import Array, PyTree, named_leaves
 from runner.errors import StorageError
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 AT_ONCE = 2**24  # bytes of leaves that are read back in one call; a larger leaf is read alone
 SPECIAL = {*"*?[\\"}  # in the path of a folder
@@ -21,17 +24,17 @@ SPECIAL = {*"*?[\\"}  # in the path of a folder
 _orbax_lock = threading.Lock()
 
 
-def kinds(tree: Any) -> dict[str, str]:
+def kinds(tree: PyTree) -> dict[str, str]:
     """Returns the dtype and shape of every leaf by its name, such as "float32[3, 4]"."""
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in named_leaves(tree).items()}
 
 
-def on_host(tree: Any) -> Any:
+def on_host(tree: PyTree) -> PyTree:
     """Returns a copy of a tree in host memory; the tree may then be donated."""
     return jax.tree.map(_copy, tree)
 
 
-def write(folder: Path, state: Any, extra: dict) -> None:
+def write(folder: Path, state: PyTree, extra: dict) -> None:
     """Writes the arrays of a state, and extra values that JSON can represent, into a new folder."""
     import orbax.checkpoint as ocp
 
@@ -40,7 +43,7 @@ def write(folder: Path, state: Any, extra: dict) -> None:
         _checkpointer().save(path, args=items)
 
 
-def read(folder: Path, template: Any) -> tuple[Any, dict]:
+def read(folder: Path, template: PyTree) -> tuple[PyTree, dict]:
     """Reads a state, onto the devices of the template, and the extra values; Orbax casts if dtypes or shapes differ."""
     import orbax.checkpoint as ocp
 
@@ -51,7 +54,7 @@ def read(folder: Path, template: Any) -> tuple[Any, dict]:
     return restored["state"], restored["extra"]
 
 
-def read_back(folder: Path, state: Any, extra: dict) -> None:
+def read_back(folder: Path, state: PyTree, extra: dict) -> None:
     """Checks that a folder that was just written holds these values: names, shapes, dtypes, and every byte.
 
     Only some leaves are in memory at a time, so that no second state is.
@@ -83,7 +86,7 @@ def read_back(folder: Path, state: Any, extra: dict) -> None:
             raise StorageError("read back, the extra values differ")
 
 
-def _parts(state: Any) -> Iterator[Any]:
+def _parts(state: PyTree) -> Iterator[PyTree]:
     """Yields copies of a state with a placeholder for all leaves but some, which together are all leaves."""
     import orbax.checkpoint as ocp
 
@@ -113,26 +116,26 @@ def _spelled_plainly(
         yield link / folder.name
 
 
-def _checkpointer() -> Any:
+def _checkpointer() -> "ocp.Checkpointer":
     import orbax.checkpoint as ocp
 
     items = {"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()}
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**items))
 
 
-def _is_key(leaf: Any) -> bool:
+def _is_key(leaf: Array) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _copy(leaf: Any) -> Any:
+def _copy(leaf: Array) -> Array:
     return jnp.copy(leaf) if _is_key(leaf) else np.array(leaf)  # `np.asarray` would share the donated memory
 
 
-def _plain(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+def _plain(leaf: Array) -> Array:
+    return jax.random.key_data(leaf) if isinstance(leaf, jax.Array) and _is_key(leaf) else leaf
 
 
-def _are_equal(leaf: Any, other: Any) -> bool:
+def _are_equal(leaf: Array, other: Array) -> bool:
     if (leaf.dtype, leaf.shape) != (other.dtype, other.shape):
         return False
     one, two = (np.ascontiguousarray(_plain(each)).reshape(-1).view(np.uint8) for each in (leaf, other))
@@ -140,6 +143,6 @@ def _are_equal(leaf: Any, other: Any) -> bool:
     return all(np.array_equal(one[part], two[part]) for part in parts)
 
 
-def _with_sharding(leaf: Any) -> jax.ShapeDtypeStruct:
+def _with_sharding(leaf: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
     sharding = getattr(leaf, "sharding", None) or jax.sharding.SingleDeviceSharding(jax.devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)

@@ -15,7 +15,7 @@ import yaml
 
 from runner.compose.checks import complete, with_defaults
 from runner.compose.signatures import signature
-from runner.compose.tree import leaves, target_of
+from runner.compose.tree import Node, leaves, target_of
 from runner.compose.trust import read_plain, refuse_code, refuse_links
 from runner.errors import Occupied, Stopped
 from runner.process.files import replace
@@ -216,7 +216,7 @@ def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
         yield key, f"{key}: {before} there, {after} asked for"
 
 
-def _comparable(key: str, value: Any) -> Any:
+def _comparable(key: str, value: Node) -> Node:
     is_path = isinstance(value, str) and key.rpartition(".")[2] in PATHS
     return str(Path(value).resolve()) if is_path else value
 
@@ -224,7 +224,7 @@ def _comparable(key: str, value: Any) -> Any:
 def _is_unread_horizon(key: str, config: Mapping) -> bool:
     """Returns whether this is the horizon of an optimizer whose schedule does not need it."""
     *path, name = key.split(".")
-    node: Any = config
+    node: Node = config
     for part in path:
         node = node.get(part) if isinstance(node, Mapping) else None
     if name != HORIZON or not isinstance(node, Mapping) or "schedule" not in node:

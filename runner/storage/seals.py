@@ -18,7 +18,7 @@ class Broken(ValueError):
     """A folder that does not match its seal."""
 
 
-def seal(folder: Path, note: Mapping[str, Any]) -> int:
+def seal(folder: Path, note: Mapping[str, object]) -> int:
     """Seals a folder that nothing else reads yet; renaming it afterwards publishes it as a whole.
 
     Args:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from runner.core import Writer
 from runner.writers.json_lines import JsonLines, refuse_damaged
@@ -24,7 +23,7 @@ __all__ = [
 
 
 def file_writers(
-    directory: Path, settings: Mapping[str, Any], start: int = 0, weights: str | None = None
+    directory: Path, settings: Mapping[str, object], start: int = 0, weights: str | None = None
 ) -> list[Writer]:
     """Returns the writers of all records and figures in a run directory.
 

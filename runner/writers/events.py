@@ -50,7 +50,7 @@ class Events:
         image = Summary.Image(encoded_image_string=png)
         self._add(step=step, summary=Summary(value=[Summary.Value(tag=name, image=image)]))
 
-    def hyperparameters(self, step: int, values: Mapping[str, Any]) -> None:
+    def hyperparameters(self, step: int, values: Mapping[str, object]) -> None:
         """Adds settings, as a table under TEXT and as a row, with the metrics' last values, under HPARAMS."""
         cells = {name: str(value).replace("|", r"\|") for name, value in values.items()}
         rows = [

@@ -95,7 +95,7 @@ def _panel_each(metrics: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
     return figure, panels
 
 
-def _members(name: str, lines: Mapping[str, Any]) -> list[str]:
+def _members(name: str, lines: Mapping[str, object]) -> list[str]:
     """Returns the names of the lines of an ensemble's members, which are drawn thin around the line of their mean."""
     names = (f"{name}/{number}" for number in itertools.count())
     return list(itertools.takewhile(lambda member: member in lines, names))

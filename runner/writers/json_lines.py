@@ -5,7 +5,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from runner.core import Figures, Metrics
 from runner.process.files import replace
@@ -88,7 +88,7 @@ def _kept(path: Path, start: int) -> bytes:
     return b"".join(kept)
 
 
-def _append(file: BinaryIO, record: dict[str, Any]) -> None:
+def _append(file: BinaryIO, record: dict[str, object]) -> None:
     file.write(json.dumps(record, allow_nan=False, ensure_ascii=False).encode() + b"\n")
 
 

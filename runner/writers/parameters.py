@@ -1,15 +1,13 @@
 """A table of the parameters of a state's nets."""
 
-from typing import Any
-
 import jax
 
-from runner.core import TrainState
+from runner.core import Params, PyTree, TrainState
 
 ROWS = 40  # the most rows of a net; larger nets are listed in less detail
 
 
-def parameter_table(state: Any) -> str:
+def parameter_table(state: PyTree) -> str:
     """Returns a table of every net of a state: modules, parameters, shapes and counts. A shared array counts once.
 
     A net of more than 40 arrays is listed by module, and one of more than 40 modules by its first and last modules.
@@ -19,7 +17,7 @@ def parameter_table(state: Any) -> str:
     return "\n\n".join(tables)
 
 
-def _net(name: str, params: Any) -> str:
+def _net(name: str, params: Params) -> str:
     rows, seen = [], set()
     for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
         if id(leaf) not in seen:

@@ -3,11 +3,17 @@
 import logging
 import sys
 import time
-from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 from rich.text import Text
 
@@ -101,7 +107,7 @@ class _Bar(Bars):
 
 
 class _SpeedColumn(TextColumn):
-    def render(self, task: Any) -> Text:
+    def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else _speed(speed))
 

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from runner.core import Figures, Metrics
 
@@ -18,7 +17,7 @@ class TensorBoard:
     """
 
     def __init__(
-        self, directory: str | Path, start: int = 0, hyperparameters: Mapping[str, Any] | None = None
+        self, directory: str | Path, start: int = 0, hyperparameters: Mapping[str, object] | None = None
     ):
         from runner.writers.events import Events  # imports tensorboardX
 
