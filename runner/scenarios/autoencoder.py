@@ -1,11 +1,11 @@
 """The autoencoder: one net encodes x by a small code, another reconstructs x from it."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
-from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
+from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import count, loss_of_targets, require
 from runner.core.nets import create, forward, infer, update_jointly
 from runner.core.reductions import per_example
@@ -32,8 +32,8 @@ class Autoencoder:
         standardize: whether to standardize x by the statistics of the training rows, which are part of the state.
     """
 
-    encoder: Any
-    decoder: Any
+    encoder: NetLike
+    decoder: NetLike
     optimizer: Optimizer
     loss: Loss
     code_size: int

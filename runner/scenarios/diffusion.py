@@ -1,14 +1,14 @@
 """Denoising diffusion: one net learns to predict the noise in noisy examples, and turns noise into examples."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from runner.core import Batch, Key, Loss, Metrics, Optimizer, Params, Spec, Statistics, TrainState, averages
 from runner.core.bounds import count, decay, loss_of_targets, optional, override, require, weight
-from runner.core.nets import create, forward, update
+from runner.core.nets import NetLike, create, forward, update
 from runner.core.reductions import per_example
 
 
@@ -46,7 +46,7 @@ class Diffusion:
         ema: decay of the moving average of the net, warmed up, by which it samples and is evaluated, or None.
     """
 
-    net: Any
+    net: NetLike
     optimizer: Optimizer
     loss: Loss
     image_weight: float | None = None

@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from runner.core import Batch, Key, Mean, Metrics, PyTree, Scenario, Spec, abilities
-from runner.core.abilities import Ability, supports
+from runner.core.abilities import members, supports
 from runner.core.bounds import check, count
 
-OPTIONAL = {  # a member that some ensembles have -> what the scenario needs for it
-    "predict": abilities.Predicting,
-    "spread": abilities.Predicting,
-    "reconstruct": abilities.Reconstructing,
-    "features": abilities.Encoding,
-    "sample": abilities.Sampling,
-    "summarize": abilities.Summarizing,
-}
+SHARED = (
+    *(abilities.Predicting, abilities.Reconstructing, abilities.Encoding),
+    *(abilities.Sampling, abilities.Summarizing),
+)
+OPTIONAL = {
+    "spread": abilities.Predicting
+}  # a member that some ensembles have -> what the scenario needs for it
+OPTIONAL |= {name: ability for ability in SHARED for name in members(ability)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,9 @@ class Ensemble:
     scenario: Scenario[PyTree]
     size: int
 
+    weights = property(lambda self: abilities.weights(self.scenario))  # of each member
+    batches_per_step = property(lambda self: abilities.batches_per_step(self.scenario))  # shared
+
     def __post_init__(self):
         check("ensemble", self.size, count)
 
@@ -47,16 +50,6 @@ class Ensemble:
         if name in OPTIONAL and supports(self.scenario, OPTIONAL[name]):
             return getattr(self, f"_{name}")
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
-
-    @property
-    def batches_per_step(self) -> int | None:
-        """As many as one member takes: all members share them."""
-        return abilities.batches_per_step(self.scenario)
-
-    @property
-    def weights(self) -> str:
-        """Which weights of each member are evaluated."""
-        return abilities.weights(self.scenario)
 
     def init(self, key: Key, spec: Spec) -> PyTree:
         """Returns the first states of the members, each from its own key."""
@@ -79,10 +72,6 @@ class Ensemble:
         metrics = self.scenario.judge(first, self._predict(state, batch["x"]), batch)
         return metrics | _each(members, self.size)
 
-    def _require(self, ability: type[Ability]) -> Ability:
-        assert supports(self.scenario, ability)  # `__getattr__` has checked it
-        return self.scenario
-
     def _members(self, method: str, state: PyTree, x: jax.Array) -> jax.Array:
         return jax.vmap(getattr(self.scenario, method), (0, None))(state, x)
 
@@ -101,21 +90,22 @@ class Ensemble:
 
     def _sample(self, key: Key, state: PyTree, n: int, **settings: object) -> jax.Array:
         """Returns samples of the members in turn."""
-        each = -(-n // self.size)
-        draw = lambda key, state: self._require(abilities.Sampling).sample(key, state, each, **settings)
+        each, scenario = -(-n // self.size), self.scenario
+        assert supports(scenario, abilities.Sampling)  # checked by `__getattr__`
+        draw = lambda key, state: scenario.sample(key, state, each, **settings)
         x = jax.vmap(draw)(jax.random.split(key, self.size), state)
         return x.swapaxes(0, 1).reshape(-1, *x.shape[2:])[:n]
 
     def _summarize(self, means: Metrics) -> Metrics:
         names = [name for name in means if f"{name}/0" in means]
         of = lambda ending: {name: means[f"{name}{ending}"] for name in names}
-        summarize = self._require(abilities.Summarizing).summarize
-        members = [summarize(of(f"/{member}")) for member in range(self.size)]
+        assert supports(self.scenario, abilities.Summarizing)  # checked by `__getattr__`
+        members = [self.scenario.summarize(of(f"/{member}")) for member in range(self.size)]
         each = {
             f"{name}/{number}": value for number, own in enumerate(members) for name, value in own.items()
         }
         alone = {name: value for name, value in means.items() if name.partition("/")[0] not in names}
-        return summarize(of("") | alone) | each
+        return self.scenario.summarize(of("") | alone) | each
 
 
 def _mean(members: Metrics) -> Metrics:

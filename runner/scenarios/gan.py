@@ -2,14 +2,14 @@
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from runner.core import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState, averages
 from runner.core.bounds import adversarial_loss, at_most, count, decay, optional, require, weight
-from runner.core.nets import create, forward, infer, split_batches, update
+from runner.core.nets import NetLike, create, forward, infer, split_batches, update
 from runner.losses import penalties
 
 
@@ -41,8 +41,8 @@ class GAN:
         ema: decay of the moving average of the generator, warmed up, by which it samples and is evaluated, or None.
     """
 
-    generator: Any
-    discriminator: Any
+    generator: NetLike
+    discriminator: NetLike
     generator_optimizer: Optimizer
     discriminator_optimizer: Optimizer
     loss: AdversarialLoss

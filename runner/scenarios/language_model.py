@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, TrainState, decoding
+from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, TrainState, decoding
 from runner.core.bounds import count, loss_of_targets, override, positive, require
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import mean_of_logits, per_example
@@ -17,7 +17,7 @@ class LanguageModelState(NamedTuple):
     """The state that one step passes to the next."""
 
     net: TrainState
-    entropy: Any  #: of one more token, in nats, or None if it is unknown
+    entropy: jax.Array | None  #: of one more token, in nats, or None if it is unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LanguageModel:
         temperature: of a sample, likewise; below 1 probable tokens become more probable.
     """
 
-    net: Any
+    net: NetLike
     optimizer: Optimizer
     loss: Loss
     context: int

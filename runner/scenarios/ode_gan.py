@@ -2,13 +2,13 @@
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from runner.core import AdversarialLoss, Batch, Key, Metrics, Spec, TrainState
+from runner.core import AdversarialLoss, Batch, Key, Metrics, NetLike, PyTree, Spec, TrainState
 from runner.core.bounds import adversarial_loss, count, optional, positive, require, runge_kutta, weight
 from runner.core.nets import create, forward, infer
 from runner.integrators import Integrator
@@ -43,8 +43,8 @@ class ODEGAN:
         regularization: weight of the penalty, or None.
     """
 
-    generator: Any
-    discriminator: Any
+    generator: NetLike
+    discriminator: NetLike
     loss: AdversarialLoss
     integrator: Integrator
     latent_size: int
@@ -84,7 +84,7 @@ class ODEGAN:
         players = [net._replace(params=own) for net, own in zip(nets, moved, strict=True)]
         return ODEGANState(*players), metrics
 
-    def _losses(self, key: Key, state: ODEGANState, real: jax.Array, params: tuple, rival: Any):
+    def _losses(self, key: Key, state: ODEGANState, real: jax.Array, params: tuple, rival: PyTree):
         """Returns the sum of both losses, each of which depends on the `params` of its own player only.
 
         The generator plays against the parameters `rival` of the discriminator, which plays against constant examples.

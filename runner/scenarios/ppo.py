@@ -1,13 +1,13 @@
 """Reinforcement learning by proximal policy optimization: the data comes from the actions of the policy."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from runner.core import Batch, Environment, Key, Metrics, Optimizer, Spec, TrainState
+from runner.core import Batch, Environment, Key, Metrics, NetLike, Optimizer, PyTree, Spec, TrainState
 from runner.core.bounds import count, optional, positive, require, share, weight
 from runner.core.nets import create, forward, infer, update
 from runner.environments import rollouts
@@ -19,7 +19,7 @@ class PPOState(NamedTuple):
 
     policy: TrainState
     value: TrainState
-    environments: Any  #: the states of the copies, each leaf [E, ...]
+    environments: PyTree  #: the states of the copies, each leaf [E, ...]
     returns: jax.Array  #: the sums of rewards of the episodes under way, [E]
 
 
@@ -50,8 +50,8 @@ class PPO:
         episodes: the number of episodes of an evaluation, which takes the most probable action at each step.
     """
 
-    policy: Any
-    value: Any
+    policy: NetLike
+    value: NetLike
     policy_optimizer: Optimizer
     value_optimizer: Optimizer
     environment: Environment

@@ -1,12 +1,12 @@
 """Regression: one net, one loss, one optimizer; the targets are numbers."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
+from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import per_example
@@ -32,7 +32,7 @@ class Regression:
         standardize: whether to standardize x and y by the statistics of the training rows, which are part of the state.
     """
 
-    net: Any
+    net: NetLike
     optimizer: Optimizer
     loss: Loss
     standardize: bool = True

@@ -1,12 +1,12 @@
 """Classification: one net, one loss, one optimizer."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
+from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import mean_of_logits, per_example
@@ -33,7 +33,7 @@ class Supervised:
         standardize: whether to standardize x by the statistics of the training rows, which are part of the state.
     """
 
-    net: Any
+    net: NetLike
     optimizer: Optimizer
     loss: Loss
     standardize: bool = True

@@ -1,12 +1,12 @@
 """The variational autoencoder: codes are distributions close to the standard normal, so that x can be sampled."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Likelihood, Metrics, Optimizer, Spec, Statistics, TrainState
+from runner.core import Batch, Key, Likelihood, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import count, likelihood, require, weight
 from runner.core.nets import create, forward, infer, update_jointly
 
@@ -35,8 +35,8 @@ class VAE:
         standardize: whether to standardize x by the statistics of the training rows, which are part of the state.
     """
 
-    encoder: Any
-    decoder: Any
+    encoder: NetLike
+    decoder: NetLike
     optimizer: Optimizer
     loss: Likelihood
     latent_size: int

@@ -1,12 +1,12 @@
 """Mixup: a classifier that is trained on mixtures of pairs of examples."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Loss, Metrics, Optimizer, Spec, Statistics, TrainState
+from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.nets import apply_gradients, call, create
 
 
@@ -32,7 +32,7 @@ class Mixup:
         Zhang et al. 2018, section 2. As in their code, one share is drawn for the whole batch.
     """
 
-    net: Any
+    net: NetLike
     optimizer: Optimizer
     loss: Loss
     alpha: float = 0.2
