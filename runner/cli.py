@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 from runner.errors import Stopped, describe, exit_code, is_deliberate
 from runner.process import signals
 from runner.process.compile_cache import keep_compiled_programs
-from runner.process.version import __version__
 
 
 def command() -> None:
@@ -60,6 +59,8 @@ def _dispatch(arguments: list[str]) -> None:
 
     word = arguments[0] if arguments else ""
     if "--version" in arguments:
+        from runner.process.version import __version__
+
         print(f"runner {__version__}, JAX {version('jax')}")
     elif word in verbs.VERBS:
         if word != verbs.resume.__name__:
