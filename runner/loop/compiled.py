@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from runner.core import Key, Metrics, PyTree, Scenario, Source, Spec, State, named_leaves
 from runner.core.abilities import batches_per_step
 from runner.errors import is_deliberate, is_in_users_code
+from runner.loop.devices import mesh_of
 from runner.loop.finite import are_finite, refuse_not_finite
 from runner.loop.partition import join, split
 
@@ -20,7 +21,8 @@ CAPACITY = 128  # steps in the longest chunk; the length itself is dynamic, so t
 FEED_BYTES = 2**25  # bytes that the host sends for a chunk of full capacity, unless a single step needs more
 # A chunk that took less time than this is followed by one twice as long, so that none takes much over a second.
 SECONDS = 0.5
-Check = Callable[[int, PyTree], None]  # of a state after a step
+Check = Callable[[int, PyTree], None] | None  # of a state after a step
+Stop = Callable[[], bool] | None  # whether to end after the running chunk
 
 
 class Keys(NamedTuple):
@@ -57,7 +59,7 @@ class Program(Generic[State]):
     def __init__(self, scenario: Scenario[State], source: Source, keys: Keys, devices: int | str = 1):
         self.structure, self.leaves = split(scenario)
         self.batches = batches_per_step(scenario)
-        self.mesh = _mesh(devices, source.batch_size)
+        self.mesh = mesh_of(devices, source.batch_size)
         self.keys, self.spec = keys, source.spec
         self.feed, self.source = source.feed, self.place(source)
         self._length, self._last_read, self._fetched = 1, 0.0, (-1, 0, None)
@@ -143,13 +145,7 @@ class Program(Generic[State]):
         return (self._capacity, *self._shared(state), np.int32(step), np.int32(length), self.source, feed)
 
     def advance(
-        self,
-        state: State,
-        step: int,
-        end: int,
-        fused: bool,
-        check: Check | None = None,
-        stop: Callable[[], bool] | None = None,
+        self, state: State, step: int, end: int, fused: bool, check: Check = None, stop: Stop = None
     ) -> Iterator[tuple[State, int, int, Metrics]]:
         """Runs the steps from `step` to `end` in chunks; reads the metrics of each once the next one is dispatched.
 
@@ -189,9 +185,7 @@ class Program(Generic[State]):
                 if finite is not None or pending is None:
                     refuse_not_finite(start + length, state, finite)
 
-    def _run(
-        self, state: State, step: int, length: int, fused: bool, check: Check | None
-    ) -> tuple[State, Metrics]:
+    def _run(self, state: State, step: int, length: int, fused: bool, check: Check) -> tuple[State, Metrics]:
         if fused:
             return _chunk(*self._arguments(state, step, length))
         return self._unfused(state, step, length, check)
@@ -203,7 +197,7 @@ class Program(Generic[State]):
         elif seconds > 2 * SECONDS:
             self._length = max(self._length // 2, 1)
 
-    def _unfused(self, state: State, step: int, length: int, check: Check | None) -> tuple[State, Metrics]:
+    def _unfused(self, state: State, step: int, length: int, check: Check) -> tuple[State, Metrics]:
         feed, rows = self._take(step, length), []
         for index in range(length):
             arguments = np.int32(step + index), self.source, self._item(feed, index)
@@ -266,20 +260,6 @@ def _chunk(capacity, structure, mesh, leaves, state, keys, start, length, source
     _, shapes = jax.eval_shape(_one, structure, mesh, leaves, state, keys, start, source, first)
     table = jax.tree.map(lambda value: jnp.zeros((capacity, *value.shape), value.dtype), shapes)
     return jax.lax.fori_loop(0, length, body, (state, table))
-
-
-def _mesh(devices: int | str, batch_size: int) -> Mesh | None:
-    available = jax.device_count()
-    count = available if devices == "all" else int(devices)
-    if count == 1:
-        return None
-    if count > available:
-        raise ValueError(f"loop.devices: {count} are asked for, of {available}; set all, or fewer")
-    if batch_size % count:
-        raise ValueError(f"loop.devices: a batch of {batch_size} cannot be shared by {count} devices evenly")
-    return jax.make_mesh(
-        (count,), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:count]
-    )
 
 
 def _check_unchanged(before: PyTree, after: PyTree) -> None:

@@ -4,12 +4,11 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Generic, NamedTuple, Protocol
 
 import numpy as np
 from jax.typing import ArrayLike
 
-from runner.core import Dataset, Evaluator, Figures, Key, Metrics, PyTree, Scenario, Source, State, Writer
+from runner.core import Dataset, Evaluator, Figures, Key, Metrics, Scenario, Source, State, Writer
 from runner.core.abilities import Compiling, Naming, refuse_misspelled, supports
 from runner.core.bounds import Bound, count, one_of, optional, require
 from runner.errors import Stopped
@@ -17,50 +16,13 @@ from runner.loop.best import Best
 from runner.loop.compiled import Keys, Program
 from runner.loop.finite import are_finite, refuse_not_finite
 from runner.loop.log_averages import Record
+from runner.loop.prepared import Prepared, Store
 from runner.process.compile_cache import release_programs
 
 number_of_devices = Bound(
     lambda value: value == "all" or (isinstance(value, int) and value >= 1),
     "{value!r} is neither a number from 1 up nor all",
 )
-
-
-class Store(Protocol):
-    """Stores states, as `runner.Checkpoints` does."""
-
-    def restore(self, template: State) -> tuple[int, State, dict] | None:
-        """Returns the newest step, its state and what else was saved, or None if nothing is."""
-        ...
-
-    def save(self, step: int, state: PyTree, extra: dict, value: float | None) -> None:
-        """Saves a state, the rest of what a resumed run needs, and the value of the metric `best`."""
-        ...
-
-    def refuse_failed(self) -> None:
-        """Raises the error of an earlier save that failed."""
-        ...
-
-    def wait(self) -> None:
-        """Waits until the last state is saved; raises its error if that failed."""
-        ...
-
-
-class Prepared(NamedTuple, Generic[State]):
-    """A scenario that was checked against its data by shapes alone, without a compile.
-
-    Attributes:
-        program: the steps of the scenario on the training source.
-        template: shapes and dtypes of the state.
-        scenario: satisfies `runner.core.Scenario`.
-        validation: the source of evaluations, or None.
-        evaluator: as in `Loop.run`, or None.
-    """
-
-    program: Program[State]
-    template: State
-    scenario: Scenario[State]
-    validation: Source | None
-    evaluator: Evaluator[State] | None
 
 
 @dataclasses.dataclass(frozen=True)
