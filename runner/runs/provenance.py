@@ -5,14 +5,15 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import jax
 import numpy as np
 
 from runner.core import Dataset
+from runner.runs.git import commit
 
 PACKAGES = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
 
@@ -25,7 +26,7 @@ def of(dataset: Dataset) -> dict[str, object]:
         "device": f"{device.platform} ({device.device_kind}), devices: {jax.device_count()}",
         "processors": processors(),
         "versions": versions(),
-        "git": commit(),
+        "git": commit(Path.cwd()),
         "spec": dataset.spec.to_json(),
         "data": digest(dataset),
     }
@@ -51,15 +52,3 @@ def processors() -> int:
 def versions() -> dict[str, str]:
     """Returns the versions of Python and of the packages that can change the bits of a run."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-
-
-@functools.cache
-def commit() -> str | None:
-    """Returns the git commit of the working directory, with a plus if files were changed, or None."""
-    git = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10)
-    try:
-        head = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no").stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return head.stdout.strip() + ("+" if changed else "") if head.returncode == 0 else None
