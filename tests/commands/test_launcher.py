@@ -84,7 +84,7 @@ def test_members_that_differ_in_floats_and_seeds_share_one_compiled_program(comp
             "net.hidden_sizes=[9]",
         ]
     )
-    for program in ("_initialize", "_chunk", "_judge"):
+    for program in ("_initialize", "_chunk", "_evaluate_batch"):
         assert sum(program in name for name in compiled) == 1, program
 
 

@@ -9,7 +9,7 @@ import pytest
 from runner.core import Mean, Spec
 from runner.datasets import Arrays, Sampler, Stream
 from runner.evaluators import Means
-from runner.evaluators.means import _judge
+from runner.evaluators.means import _evaluate_batch
 from runner.writers.figures import png
 
 KEY = jax.random.key(0)
@@ -168,9 +168,9 @@ def test_names_neither_compute_nor_touch_the_source():
 def test_another_number_of_the_scenario_compiles_nothing():
     source = rows(10, 4)
     Means()(KEY, Judge(value, rate=0.1), STATE, source)
-    before = _judge._cache_size()
+    before = _evaluate_batch._cache_size()
     Means()(KEY, Judge(value, rate=0.2), STATE, source)
-    assert _judge._cache_size() == before
+    assert _evaluate_batch._cache_size() == before
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from faults.scripts import scripts
 from runner.storage import arrays
 from runner.storage.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("program", "trials"), [(folders, 3), (refusals, 2), (scripts, 2)])
 def test_nothing_is_lost_or_silent(program, trials):

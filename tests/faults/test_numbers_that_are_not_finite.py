@@ -10,6 +10,8 @@ from faults.tally import Tally
 from runner.cli import main
 from runner.storage.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.slow
+
 ROWS, HUGE = 40, 7  # of all rows this one's gradient is finite, and its square is not
 
 

@@ -15,6 +15,8 @@ from runner.errors import Misfit
 from runner.storage import arrays, seals
 from runner.storage.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = jax.eval_shape(lambda: subject.state(0))
 
 

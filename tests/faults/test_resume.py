@@ -9,6 +9,8 @@ from faults.settings import data, settings
 from runner.compose.command_line import compose
 from runner.storage.run_directory import differences
 
+pytestmark = pytest.mark.slow
+
 
 def _outcomes(tallies):
     return [(tally.trials > 0, tally.trials - tally.survived, tally.failures) for tally in tallies]
@@ -35,7 +37,6 @@ def test_steps_that_count_from_the_start_of_a_chunk_are_detected():
     assert tally.silent > 0
 
 
-@pytest.mark.slow
 def test_other_devices_processors_and_versions_are_reported_and_silence_is_detected():
     known = [Place(1), Place(2, "1")]
     with ThreadPoolExecutor() as executor:

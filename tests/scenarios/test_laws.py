@@ -27,7 +27,7 @@ def every_case(slow=()):
     ]
 
 
-@pytest.fixture(scope="module", params=every_case())
+@pytest.fixture(scope="module", params=every_case(slow=["an ensemble"]))
 def case(request):
     return Case(*request.param)
 
