@@ -84,7 +84,7 @@ def _save_and_leave(directory: Path, steps: list[int], armed: tuple, writer: int
         subject.state(0)  # initializes JAX
         if SHIM:
             SHIM.arm(*armed)
-        subject.save(directory, *steps, told=lambda step: report("saved", step))
+        subject.save(directory, *steps, on_saved=lambda step: report("saved", step))
         status = 0
     except StorageError:
         status = 4

@@ -76,7 +76,7 @@ def _write(path: Path, saves: int, seed: int, begun: Any) -> None:
     template, writers = run.state(), (JsonLines(path, 1, "raw"), TensorBoard(path, 1, {}))
     report = lambda step: directory.update_info(saved=step)
     begun.set()
-    with Checkpoints(path / "checkpoints", told=report) as checkpoints:
+    with Checkpoints(path / "checkpoints", on_saved=report) as checkpoints:
         for step in range(2, saves + 2):
             value = chance.uniform()
             for writer in writers:

@@ -28,7 +28,7 @@ MISFITS = {
 def refusals(trials: int = 50, seed: int = 0) -> Iterator[Tally]:
     """Resumes runs, one of them with two seeds, with allowed settings that their checkpoints do not fit."""
     tally, chance = Tally("resumed with settings that its checkpoint does not fit"), random.Random(seed)
-    quiet = contextlib.redirect_stdout(io.StringIO())  # runs of several seeds tell how each ended
+    quiet = contextlib.redirect_stdout(io.StringIO())  # runs of several seeds print how each ended
     with tempfile.TemporaryDirectory() as folder, quiet:
         runs = [Path(folder) / "one", Path(folder) / "two"]
         Training(compose(WORDS)).run(runs[0], lambda *_: Silence())

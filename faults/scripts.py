@@ -36,8 +36,8 @@ def scripts(trials: int = 20, seed: int = 0) -> Iterator[Tally]:
             )
             newest = Checkpoints(folder).newest()
             whole = newest is not None if stopped else newest == steps
-            told = f"stopped at step {newest}" in ended.stderr if stopped else ended.returncode == 0
-            outcome = "lost" if not whole else "survived" if told else "silent"
+            reported = f"stopped at step {newest}" in ended.stderr if stopped else ended.returncode == 0
+            outcome = "lost" if not whole else "survived" if reported else "silent"
             tally.count(outcome, f"{steps=}, {every=}, {stopped=}, {newest=}, {trial=}, {seed=}")
     yield tally
 

@@ -117,7 +117,9 @@ def _own(folder: Path, first: int, saved: Any, worker: Any) -> None:
             signal.alarm(PATIENCE)
             signal.pause()
         worker.put(child)
-        subject.save(folder / "checkpoints", *range(first, first + 1000), told=lambda step: _set(saved, step))
+        subject.save(
+            folder / "checkpoints", *range(first, first + 1000), on_saved=lambda step: _set(saved, step)
+        )
 
 
 def _set(saved: Any, step: int) -> None:

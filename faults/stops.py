@@ -80,8 +80,8 @@ def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
                 outcome, why, seconds = result.result()
                 tally.count(outcome, f"{tuple(trial)}: {why}, {seed=}")
                 waits += [seconds] if trial.saves else []
-            told = f"{statistics.median(waits):.1f} s to stop, {max(waits):.1f} s at most"
-            tally.fault = f"stopped while {phase} ({told})"
+            times = f"{statistics.median(waits):.1f} s to stop, {max(waits):.1f} s at most"
+            tally.fault = f"stopped while {phase} ({times})"
             yield tally
 
 
@@ -152,12 +152,12 @@ def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
             seals.verify(directory / "checkpoints" / str(step))
     except (Unreadable, seals.Broken) as error:
         raise Wrong("lost", str(error)) from error
-    _expect((newest or 0) >= (saved or 0), "lost", f"step {saved} was told as saved; there is {newest}")
+    _expect((newest or 0) >= (saved or 0), "lost", f"step {saved} was reported as saved; there is {newest}")
     with listings.console.capture() as shown:
         listings.status(str(directory))
     rows = dict(line.split(": ", 1) for line in shown.get().splitlines())
-    told = rows.get("last saved step"), rows["resume by"]
-    _expect(told == (saved and str(saved), f"runner resume {directory}"), "silent", f"its status is {rows}")
+    shown = rows.get("last saved step"), rows["resume by"]
+    _expect(shown == (saved and str(saved), f"runner resume {directory}"), "silent", f"its status is {rows}")
     stopped = ["stopped"] if trial.saves else ["stopped", "killed"]
     _expect(rows["status"] in stopped, "silent", f"its status is {rows['status']}")
     if trial.saves:

@@ -26,9 +26,9 @@ def extra(step: int) -> dict[str, Any]:
     return {"rows": [[step, 0.1 * step]]}
 
 
-def save(directory: Path, *steps: int, told: Any = None) -> None:
+def save(directory: Path, *steps: int, on_saved: Any = None) -> None:
     """Saves steps, one after the other; the first is the best."""
-    with Checkpoints(directory, told=told) as checkpoints:
+    with Checkpoints(directory, on_saved=on_saved) as checkpoints:
         for step in steps:
             checkpoints.save(step, state(step), extra(step), step)
 

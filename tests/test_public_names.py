@@ -98,7 +98,7 @@ def test_train_leaves_signals_logs_and_hydra_to_its_caller(tmp_path):
 @pytest.mark.parametrize("command", [["-c", "from runner.cli import command; command()"], ["-m", "runner"]])
 def test_the_version_is_that_of_runner_and_of_jax(command):
     words = [sys.executable, "-X", "importtime", *command, "--version"]
-    told = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert told.stdout.startswith(f"runner {runner.__version__}, JAX ")
-    assert len(told.stdout.splitlines()) == 1
-    assert "jax" not in {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    printed = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert printed.stdout.startswith(f"runner {runner.__version__}, JAX ")
+    assert len(printed.stdout.splitlines()) == 1
+    assert "jax" not in {line.rpartition("|")[2].strip() for line in printed.stderr.splitlines()}

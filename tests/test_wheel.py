@@ -88,14 +88,14 @@ def user(tmp_path_factory):
         folder,
         ROOT,
     ]
-    code, told = run(sys.executable, "-m", "pip", *built)
-    assert code == 0, told
+    code, printed = run(sys.executable, "-m", "pip", *built)
+    assert code == 0, printed
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
     installed = ["--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
-    code, told = run(sys.executable, "-m", "pip", *installed)
-    assert code == 0, told
+    code, printed = run(sys.executable, "-m", "pip", *installed)
+    assert code == 0, printed
     (packages,) = (folder / "venv").glob("lib/python*/site-packages")
     others = [folder for folder in sys.path if folder.endswith("site-packages")]
     (packages / "others.pth").write_text("\n".join(others))
@@ -110,8 +110,8 @@ def check(request, user, tmp_path):
     def run_checker(text):
         (tmp_path / "program.py").write_text(START + text)
         words = [sys.executable, "-m", request.param, *options, "program.py"]
-        code, told = run(*words, cwd=tmp_path)
-        return code, [line for line in told.splitlines() if "program.py:" in line]
+        code, printed = run(*words, cwd=tmp_path)
+        return code, [line for line in printed.splitlines() if "program.py:" in line]
 
     return run_checker
 
@@ -122,8 +122,8 @@ def test_the_wheel_holds_the_types_the_settings_and_the_command(user):
     files = zipfile.ZipFile(wheel).namelist()
     assert {"runner/py.typed", "runner/conf/config.yaml", "runner/runs/comparison.html"} <= {*files}
     assert not [name for name in files if name.startswith(("tests", "faults"))]
-    code, told = run(user.with_name("runner"), "parts", "net", cwd=user.parent)
-    assert (code, "hidden_sizes" in told) == (0, True), told
+    code, printed = run(user.with_name("runner"), "parts", "net", cwd=user.parent)
+    assert (code, "hidden_sizes" in printed) == (0, True), printed
 
 
 @pytest.mark.slow

@@ -32,13 +32,15 @@ class Checkpoints:
     Args:
         directory: a directory for the checkpoints only; created at the first save.
         mode: whether the best of the saved values is the "min" or the "max".
-        told: called with each step that is on the disk, by the thread that saves.
+        on_saved: called with each step that is on the disk, by the thread that saves.
     """
 
-    def __init__(self, directory: str | Path, mode: str = "min", told: Callable[[int], None] | None = None):
+    def __init__(
+        self, directory: str | Path, mode: str = "min", on_saved: Callable[[int], None] | None = None
+    ):
         self.directory = Path(directory).absolute()
         self._mode = mode
-        self._told = told
+        self._on_saved = on_saved
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._pending: Future | None = None
         self._broken: set[int] = set()  # the steps that `newest` rejected
@@ -231,8 +233,8 @@ class Checkpoints:
                 raise StorageError(
                     f"{self._folder(step)}: was not saved: {_line(again)}; steps that are: {saved}"
                 ) from again
-        if self._told is not None:
-            self._told(step)
+        if self._on_saved is not None:
+            self._on_saved(step)
         self._delete_old_steps()
 
     def _write(self, step: int, state: Any, extra: dict, note: dict, name: str) -> None:

@@ -67,8 +67,8 @@ def test_a_training_that_is_stopped_has_saved_its_last_step(tmp_path):
 
 def test_a_training_that_ends_by_an_error_has_saved_the_step_before_it(tmp_path):
     train(Checkpoints(tmp_path / "c"), steps=25)
-    told = []
-    checkpoints = Checkpoints(tmp_path / "c", told=told.append)
+    steps = []
+    checkpoints = Checkpoints(tmp_path / "c", on_saved=steps.append)
 
     def stop():
         if checkpoints._pending is not None:
@@ -77,7 +77,7 @@ def test_a_training_that_ends_by_an_error_has_saved_the_step_before_it(tmp_path)
 
     with pytest.raises(RuntimeError, match="while step 50 is saved"):
         train(checkpoints, steps=100, stop=stop)
-    assert told == [50]
+    assert steps == [50]
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["ended", "stopped"])

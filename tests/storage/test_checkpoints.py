@@ -218,12 +218,12 @@ def test_what_a_killed_writer_left_is_removed_at_the_first_save(tmp_path):
 
 
 def test_a_step_is_reported_when_it_can_be_restored_and_not_before(tmp_path):
-    told = []
-    see = lambda step: told.append((step, Checkpoints(tmp_path / "c").newest()))
-    with Checkpoints(tmp_path / "c", told=see) as checkpoints:
+    steps = []
+    see = lambda step: steps.append((step, Checkpoints(tmp_path / "c").newest()))
+    with Checkpoints(tmp_path / "c", on_saved=see) as checkpoints:
         for step in (1, 2, 3):
             checkpoints.save(step, state(step), {})
-    assert told == [(1, 1), (2, 2), (3, 3)]
+    assert steps == [(1, 1), (2, 2), (3, 3)]
 
 
 def failing(monkeypatch, times):
@@ -251,8 +251,8 @@ def test_a_save_that_fails_once_is_tried_once_more_with_the_state_of_its_own_ste
 
 
 def test_a_save_that_fails_twice_is_reported_with_its_own_step_and_harms_no_other(tmp_path, monkeypatch):
-    checkpoints, told = saved(tmp_path / "c", {1: None, 2: None}), []
-    checkpoints._told = told.append
+    checkpoints, steps = saved(tmp_path / "c", {1: None, 2: None}), []
+    checkpoints._on_saved = steps.append
     failing(monkeypatch, 2)
     checkpoints.save(3, state(3), {})
     with pytest.raises(StorageError, match=r"c/3: was not saved: OSError: .*error; steps that are: 1, 2"):
@@ -260,7 +260,7 @@ def test_a_save_that_fails_twice_is_reported_with_its_own_step_and_harms_no_othe
     assert checkpoints.steps == [1, 2]
     checkpoints.save(4, state(4), {})
     checkpoints.close()
-    assert told == [4]
+    assert steps == [4]
     assert checkpoints.steps == [2, 4]
 
 
