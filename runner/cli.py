@@ -1,6 +1,7 @@
 """The entry point `runner`: dispatches arguments to a run, a sweep or a command for saved runs."""
 
 import atexit
+import io
 import logging
 import os
 import sys
@@ -19,6 +20,9 @@ from runner.process.compile_cache import keep_compiled_programs
 def command() -> None:
     """Runs the console script `runner`, and exits without finalizing the interpreter, which takes 0.25 seconds."""
     code: Any = 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None if it is closed
+            stream.reconfigure(errors="backslashreplace")  # for what the encoding of the terminal lacks
     try:
         main()
     except SystemExit as exit:

@@ -5,12 +5,14 @@ that part: its message describes the error, and is shown unchanged. Any other ex
 with its type, file and line.
 """
 
+import codecs
 import linecache
 import os
 import sys
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import TypeGuard
 
 __all__ = [
     "Busy",
@@ -112,6 +114,8 @@ class Stopped(RunnerError):
 def describe(error: BaseException) -> str:
     """Returns an error as one line: its message, or for a fault in code file and line, the type and the message."""
     message = " ".join(str(error).split())
+    if _is_of_the_locale(error):
+        return f"{error.object}: cannot be named in {error.encoding}, the encoding of this locale; set PYTHONUTF8=1"
     if is_deliberate(error):
         return message
     frame = fault_of(error)
@@ -130,9 +134,17 @@ def exit_code(error: BaseException) -> int:
 
 def is_deliberate(error: BaseException) -> bool:
     """Returns whether the message of an error is meant for users: it was raised deliberately, or by the system."""
-    if isinstance(error, RunnerError | OSError):
+    if isinstance(error, RunnerError | OSError) or _is_of_the_locale(error):
         return True
     return isinstance(error, ValueError) and _was_raised(error)
+
+
+def _is_of_the_locale(error: BaseException) -> TypeGuard[UnicodeEncodeError]:
+    """Returns whether a name, of a file for example, has characters that the encoding of the locale lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        return False
+    encoding = codecs.lookup(sys.getfilesystemencoding())
+    return encoding.name != "utf-8" and codecs.lookup(error.encoding) == encoding
 
 
 def _was_raised(error: BaseException) -> bool:

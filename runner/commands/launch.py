@@ -117,7 +117,7 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
     """
     path = folder / "jobs.json"
     try:
-        known = json.loads(path.read_text()) if path.is_file() else {}
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         kept = {job: known[" ".join(job)] for job in configs if " ".join(job) in known}
         frozen = configs | {job: check(complete(config), set(configs[job])) for job, config in kept.items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:

@@ -10,7 +10,8 @@ from rich.console import Console
 from runner.process.terminal import table
 from runner.storage.run_info import RunInfo
 
-console = Console(soft_wrap=True, markup=False)  # a path may contain brackets
+# A path may contain brackets, or words between colons, which rich would take for emoji.
+console = Console(soft_wrap=True, markup=False, emoji=False)
 
 
 def status(run: str) -> None:

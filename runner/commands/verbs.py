@@ -53,9 +53,9 @@ def evaluate(run: str, split: str = "validation", step: int | None = None, trust
     metrics, figures = opened.evaluate(split, step)
     path = opened.path / "evaluations" / f"{step}.json"
     path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.is_file() else {"step": step}
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"step": step}
     evaluated = {"weights": opened.info.weights, split: metrics}
-    path.write_text(json.dumps(known | evaluated, indent=2) + "\n")
+    path.write_text(json.dumps(known | evaluated, indent=2) + "\n", encoding="utf-8")
     for name, draw in figures.items():
         draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
     show_table(
@@ -90,7 +90,7 @@ def sample(
     np.savez(path, x=x)
     if opened.spec.vocabulary:
         texts = opened.texts(x)
-        path.with_suffix(".txt").write_text("\n\n".join(texts) + "\n")
+        path.with_suffix(".txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
         console.print("\n\n".join(texts[:SHOWN]), highlight=False)
     for draw in figures.samples(x).values():
         draw().savefig(path.with_suffix(".png"))
@@ -120,7 +120,7 @@ def predict(run: str, rows: str, step: int | None = None, trust_code: bool = Fal
         x, table = read_rows(source, opened.spec)
         columns = _columns(opened.spec, opened.predict(x.reshape(len(x), *opened.spec.shape("x")), step))
         folder.mkdir(exist_ok=True)
-        with open(folder / source.name, "w", newline="") as file:
+        with open(folder / source.name, "w", newline="", encoding="utf-8") as file:
             out = csv.writer(file)
             out.writerow([*table.header, *columns])
             out.writerows([*row, *new] for row, *new in zip(table.rows, *columns.values(), strict=True))

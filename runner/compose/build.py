@@ -179,6 +179,8 @@ def _call(path: str, call: Callable[[], Made]) -> Made:
     """
     try:
         return call()
+    except UnicodeEncodeError:  # a name that the locale lacks, which `describe` explains, or a fault in code
+        raise
     except (ValueError, TypeError, OSError) as error:
         was_called = error.__traceback__ is not None and error.__traceback__.tb_next is not None
         if not is_deliberate(error) and was_called:

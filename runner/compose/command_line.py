@@ -2,6 +2,7 @@
 
 import copy
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ from runner.compose.checks import OFF, check
 from runner.compose.choices import Loader, loader_of, opened
 from runner.compose.tree import Node, is_reference, referenced
 from runner.errors import ConfigError
-from runner.process.terminal import near
+from runner.process.terminal import is_text, near
 
 
 def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
@@ -103,6 +104,12 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:
+    for text in overrides:
+        if not is_text(text):
+            raise ConfigError(
+                f"{text}: is not text in {sys.getfilesystemencoding()}, the encoding of this locale;"
+                " set PYTHONUTF8=1 if it is UTF-8, and take another name if it is not"
+            )
     try:
         return OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:

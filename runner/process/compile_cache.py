@@ -69,7 +69,7 @@ def release_programs(most_maps: int = MOST_MAPS) -> None:
 def _processor() -> str:
     """Returns a digest of the kind of processor: a program compiled for one may use instructions that another lacks."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         description = [
             line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))
         ]

@@ -24,7 +24,7 @@ def total_memory() -> float:
 def available_memory() -> float:
     """Returns the bytes of main memory available for use, or infinity if the system does not report it."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         return next(int(row.split()[1]) * 1024.0 for row in lines if row.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         return math.inf

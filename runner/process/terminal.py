@@ -15,6 +15,11 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
+def is_text(word: str) -> bool:
+    """Returns whether a name or an argument is text, and not bytes that the encoding of the locale lacks."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
+
+
 def near(word: str, known: Sequence[str]) -> str:
     """Returns "; did you mean X?" for the most similar known word, or "" if none is similar."""
     matches = difflib.get_close_matches(word, known, n=1)
@@ -26,7 +31,7 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> "T
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    shown = Table(title=Text(title, "table.title"), title_justify="left", box=None, pad_edge=False)
     for head in heads:
         shown.add_column(Text(head), overflow="fold")
     for row in rows:

@@ -162,7 +162,7 @@ class Comparison(NamedTuple):
         """Writes `table.csv` and `table.html` into the folder."""
         paths = self.folder / "table.csv", self.folder / "table.html"
         for path, text in zip(paths, (self.csv(), self.html()), strict=True):
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
         return paths
 
 

@@ -57,8 +57,8 @@ def _is_changed(root: Path, own: Path, common: Path, head: str) -> bool:
     with tempfile.TemporaryDirectory() as name:
         git = Path(name)
         (git / "refs").mkdir()
-        (git / "HEAD").write_text(head)
-        (git / "config").write_text(CONFIG.format("sha1" if len(head) == 40 else "sha256"))
+        (git / "HEAD").write_text(head, encoding="utf-8")
+        (git / "config").write_text(CONFIG.format("sha1" if len(head) == 40 else "sha256"), encoding="utf-8")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
         environment |= {
             "GIT_DIR": name,

@@ -230,7 +230,7 @@ def _best_text(best: Mapping) -> str:
 
 @contextmanager
 def _logging_to(path: Path):
-    handler = logging.FileHandler(path)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     current = threading.current_thread()
     if current is not threading.main_thread():  # one of several runs, each in a thread

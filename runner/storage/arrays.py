@@ -14,6 +14,7 @@ import numpy as np
 
 from runner.core import Array, PyTree, named_leaves
 from runner.errors import StorageError
+from runner.process.terminal import is_text
 
 if TYPE_CHECKING:
     import orbax.checkpoint as ocp
@@ -106,8 +107,11 @@ def _parts(state: PyTree) -> Iterator[PyTree]:
 def _spelled_plainly(
     folder: Path,
 ) -> Iterator[Any]:  # handlers are annotated to take Orbax's own class of paths
-    """Yields a path of the folder without characters that Orbax takes for a pattern, or tensorstore for a separator."""
-    if not SPECIAL & {*str(folder)}:
+    """Yields a path of the folder without characters that Orbax takes for a pattern, or tensorstore for a separator.
+
+    Nor does it have bytes that are not text in the encoding of the locale, which tensorstore refuses.
+    """
+    if not SPECIAL & {*str(folder)} and is_text(str(folder)):
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="runner-") as place:

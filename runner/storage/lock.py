@@ -65,7 +65,7 @@ def is_held(directory: str | Path) -> bool:
         if path in _held:
             return True
         try:
-            return _is_alive(json.loads((path / NAME).read_text()))
+            return _is_alive(json.loads((path / NAME).read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -83,7 +83,9 @@ def _is_alive(owner: dict) -> bool:
 
 def _acquire(directory: Path) -> IO:
     directory.mkdir(parents=True, exist_ok=True)
-    file = os.fdopen(os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+")
+    file = os.fdopen(
+        os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+", encoding="utf-8"
+    )
     try:
         # Not flock: a forked worker would inherit the lock, and keep it when its parent is killed.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

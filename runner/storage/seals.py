@@ -33,7 +33,7 @@ def seal(folder: Path, note: Mapping[str, object]) -> int:
         sync(path)
         files[name] = [path.stat().st_size, _digest(path)]
     body = json.dumps({"note": note, "files": files}, sort_keys=True)
-    (folder / NAME).write_text(json.dumps({"sha256": _sha256(body), "body": body}))
+    (folder / NAME).write_text(json.dumps({"sha256": _sha256(body), "body": body}), encoding="utf-8")
     sync(folder / NAME)
     for inner in [*(path for path in folder.rglob("*") if path.is_dir()), folder]:
         sync(inner)
@@ -75,7 +75,7 @@ def verify(folder: Path) -> dict[str, Any]:
 
 def _body(folder: Path) -> dict[str, Any]:
     try:
-        text = (folder / NAME).read_text()
+        text = (folder / NAME).read_text(encoding="utf-8")
         outer = json.loads(text)
         is_valid = outer.keys() == {"sha256", "body"} and _sha256(outer["body"]) == outer["sha256"]
         if is_valid and json.dumps(outer) == text:  # and the file has no other bytes, such as a space

@@ -1,21 +1,28 @@
 """A run directory may have any name, such as those that Hydra makes of lists of values."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from runner import open_run
 from runner.cli import main
+from runner.process.terminal import table
 from runner.storage.run_directory import below
 
 WORDS = ["dataset=iris", "net.hidden_sizes=[4]", "dataset.batch_size=8", "figures=false", "loop.save_every=2"]
 
 
-@pytest.mark.parametrize("name", ["lr[new]", "[a-z]*?", "{a,b}"])
-def test_each_command_works_in_a_directory_whose_name_looks_like_a_pattern(name, capsys):
+@pytest.mark.parametrize("name", ["lr[new]", "[a-z]*?", "{a,b}", "[red]a[/b]:bomb:"])
+def test_each_command_works_in_a_directory_whose_name_looks_like_a_pattern_or_markup(name, capsys):
     run = f"runs/{name}"
     main([*WORDS, "steps=4", f'hydra.run.dir="{run}"'])
     main(["resume", run, "steps=6"])
     main(["evaluate", run])
-    assert f"{run}/evaluations/" in capsys.readouterr().out
+    main(["diff", run, run])
+    printed = capsys.readouterr().out
+    assert f"{run}/evaluations/" in printed
+    assert name in printed.split("configuration: 0 differences")[1]
     assert open_run(run).checkpoints.steps == [4, 6]
     for verb in ("status", "show"):
         main([verb, run])
@@ -43,3 +50,10 @@ def test_the_jobs_of_a_sweep_over_lists_are_saved_below_their_settings(capsys):
     for run in runs:
         assert (run.info.status, run.checkpoints.newest()) == ("finished", 2)
         assert run.evaluate()[0]["accuracy"] >= 0
+
+
+def test_tables_show_what_looks_like_markup_as_it_is():
+    texts = "[red]title:bomb:", "[/b]head", "[bold]cell[/bold]:bomb:"
+    file = io.StringIO()
+    Console(file=file, width=80).print(table(texts[0], [texts[1]], [[texts[2]]]))
+    assert [line.strip() for line in file.getvalue().splitlines()] == [*texts]
