@@ -21,9 +21,10 @@ from runner.compose.checks import check, complete
 from runner.compose.choices import Loader, loader_of, opened
 from runner.compose.command_line import checked, is_hydras, jobs
 from runner.compose.tree import TARGET, target_of
-from runner.errors import ConfigError
+from runner.errors import ConfigError, Occupied
 from runner.process.files import replace
-from runner.storage.run_directory import differences
+from runner.storage.lock import Lock
+from runner.storage.run_directory import Directory, differences
 
 log = logging.getLogger("runner")
 Prepare = Callable[[dict, Path], Callable[[], float | None]]
@@ -82,12 +83,14 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
 
     Raises:
         ConfigError: one of the jobs, which the message names, is wrong; nothing is written.
+        Busy: another process writes to the directory of the sweep.
+        Occupied: the directory of the sweep holds a run.
         Exception: the error of the first job that failed.
     """
     with opened(folders) as hydra:
         configs = _checked(overrides, loader_of(hydra))
         master = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
-        configs = _frozen(configs, Path(master.hydra.sweep.dir))
+        folder = Path(master.hydra.sweep.dir)
 
         def job(_: DictConfig) -> object:
             own = HydraConfig.get()
@@ -97,14 +100,16 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
             takes_prepared = target_of(own.launcher) == "hydra_plugins.runner.inprocess.InProcessLauncher"
             return task(config, Path(own.runtime.output_dir), takes_prepared)
 
-        callbacks = Callbacks(master)
-        callbacks.on_multirun_start(config=master, config_name="config")
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
-        sweeper = Plugins.instance().instantiate_sweeper(
-            config=master, hydra_context=context, task_function=job
-        )
-        sweeper.sweep(arguments=list(master.hydra.overrides.task))
-        callbacks.on_multirun_end(config=master, config_name="config")
+        with Lock(folder, "sweep"):
+            configs = _frozen(configs, folder)
+            callbacks = Callbacks(master)
+            callbacks.on_multirun_start(config=master, config_name="config")
+            context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
+            sweeper = Plugins.instance().instantiate_sweeper(
+                config=master, hydra_context=context, task_function=job
+            )
+            sweeper.sweep(arguments=list(master.hydra.overrides.task))
+            callbacks.on_multirun_end(config=master, config_name="config")
 
 
 def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[str, ...], dict]:
@@ -113,9 +118,12 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
     So an edit between two starts of a sweep does not mix two configurations in it.
 
     Raises:
+        Occupied: the folder holds a run, whose results those of the sweep would hide.
         ConfigError: the saved configurations are damaged, or name other code than the command.
     """
     path = folder / "jobs.json"
+    if Directory(folder).is_run and not path.is_file():
+        raise Occupied(f"sweep directory {folder}: holds a run; take another hydra.sweep.dir")
     try:
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         kept = {job: known[" ".join(job)] for job in configs if " ".join(job) in known}
@@ -130,7 +138,6 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
             log.warning(
                 "%s keeps the settings it was started with (%s)", " ".join(job), "; ".join(changes[:3])
             )
-    folder.mkdir(parents=True, exist_ok=True)
     texts = known | {" ".join(job): config for job, config in frozen.items()}
     replace(path, json.dumps(texts, indent=1).encode())
     return frozen

@@ -1,4 +1,4 @@
-"""The lock of a run directory, which has at most one writer."""
+"""The lock of a run directory, or of the directory of a sweep, which has at most one writer."""
 
 import fcntl
 import json
@@ -14,7 +14,6 @@ from runner.errors import Busy
 
 NAME = ".lock"
 PATIENCE = 0.5  # seconds for the owner to write its process id, host and start
-REMEDY = "wait for it to end, or take another hydra.run.dir"
 
 _held: set[Path] = set()  # by this process, to which the system grants the lock of a file any number of times
 _guard = threading.Lock()
@@ -22,17 +21,18 @@ os.register_at_fork(after_in_child=_held.clear)  # a child holds none of its par
 
 
 class Lock:
-    """Locks a run directory against other writers for the duration of a `with` block.
+    """Locks a directory against other writers for the duration of a `with` block.
 
     The system releases the lock when the process ends, in whatever way, and worker processes that outlive it do not
     keep it. So a `.lock` that is left in a directory does not mean that it is locked. Readers need no lock.
 
     Args:
-        directory: the run directory; created if it is missing.
+        directory: the directory; created if it is missing.
+        kind: "run" or "sweep": whose directory it is, for messages.
     """
 
-    def __init__(self, directory: str | Path):
-        self._directory = Path(directory).resolve()
+    def __init__(self, directory: str | Path, kind: str = "run"):
+        self._directory, self._kind = Path(directory).resolve(), kind
 
     def __enter__(self) -> "Lock":
         """Acquires the lock.
@@ -43,8 +43,8 @@ class Lock:
         """
         with _guard:  # also while the file is open: closing it anywhere in the process would release the lock
             if self._directory in _held:
-                raise Busy(f"run directory {self._directory}: in use by this process; {REMEDY}")
-            self._file = _acquire(self._directory)
+                raise _busy(self._directory, self._kind, "this process")
+            self._file = _acquire(self._directory, self._kind)
             _held.add(self._directory)
         return self
 
@@ -81,7 +81,12 @@ def _is_alive(owner: dict) -> bool:
     return True
 
 
-def _acquire(directory: Path) -> IO:
+def _busy(directory: Path, kind: str, owner: str) -> Busy:
+    remedy = f"wait for it to end, or take another hydra.{kind}.dir"
+    return Busy(f"{kind} directory {directory}: in use by {owner}; {remedy}")
+
+
+def _acquire(directory: Path, kind: str) -> IO:
     directory.mkdir(parents=True, exist_ok=True)
     file = os.fdopen(
         os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+", encoding="utf-8"
@@ -95,8 +100,8 @@ def _acquire(directory: Path) -> IO:
     except OSError as error:
         with file:
             if isinstance(error, BlockingIOError | PermissionError):  # which of the two depends on the system
-                raise Busy(f"run directory {directory}: in use by {_owner_of(file)}; {REMEDY}") from None
-        raise OSError(f"run directory {directory}: cannot be locked: {error.strerror}") from error
+                raise _busy(directory, kind, _owner_of(file)) from None
+        raise OSError(f"{kind} directory {directory}: cannot be locked: {error.strerror}") from error
     return file
 
 

@@ -11,6 +11,8 @@ from small_runs import COMMANDS
 
 from runner import open_run
 from runner.cli import main
+from runner.runs import parallel
+from runner.storage.lock import Lock
 
 WARMED = ["schedule=warmup_cosine", "schedule.warmup=0.2"]
 RATES = [1e-2, 3e-3, 1e-3]
@@ -123,6 +125,51 @@ def test_the_same_sweep_again_runs_only_what_is_missing(tmp_path, capsys):
     main([*command, "seed=0,1,2"])
     assert (tmp_path / "1" / "run.json").read_bytes() == before
     assert json.loads((tmp_path / "2" / "run.json").read_text())["status"] == "finished"
+
+
+def test_a_second_sweep_in_a_directory_is_refused_before_it_writes_anything(tmp_path, capsys):
+    command = ["-m", *COMMANDS["supervised"], "figures=false", f"hydra.sweep.dir={tmp_path}/s"]
+    with Lock(tmp_path / "s"), pytest.raises(SystemExit) as stopped:  # of a sweep, of a run or of seeds
+        main([*command, "seed=0,1"])
+    assert stopped.value.code == 3
+    assert capsys.readouterr().err.startswith(
+        f"error: sweep directory {tmp_path}/s: in use by this process; "
+    )
+    assert [path.name for path in (tmp_path / "s").iterdir()] == [".lock"]
+    main([*command, "seed=0,1"])
+    assert len(json.loads((tmp_path / "s" / "jobs.json").read_text())) == 2
+
+
+def test_nothing_else_writes_to_the_directory_of_a_sweep_while_it_runs(tmp_path, monkeypatch):
+    refusals, run_members = [], parallel.run_members
+
+    def try_all(*arguments):
+        for words in (["hydra.run.dir=s"], ["seeds=2", "hydra.run.dir=s"], ["-m", "hydra.sweep.dir=s"]):
+            with pytest.raises(SystemExit) as stopped:
+                main([*words, *COMMANDS["supervised"]])
+            refusals.append(stopped.value.code)
+        return run_members(*arguments)
+
+    monkeypatch.setattr(parallel, "run_members", try_all)
+    main(["-m", *COMMANDS["supervised"], "seed=0,1", "hydra.sweep.dir=s"])
+    assert refusals == [2, 2, 3]  # a run finds the files of the sweep, before it finds its lock
+    assert len(json.loads((tmp_path / "s" / "jobs.json").read_text())) == 2
+    assert {path.parent.name for path in (tmp_path / "s").rglob("run.json")} == {"0", "1"}
+
+
+@pytest.mark.parametrize("words", [[], ["seeds=2"]])
+def test_a_sweep_in_a_run_directory_is_refused(words, tmp_path, capsys):
+    main([*COMMANDS["supervised"], *words, "figures=false", "hydra.run.dir=run"])
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as stopped:
+        main(["-m", *COMMANDS["supervised"], "seed=0,1", "hydra.sweep.dir=run"])
+    assert stopped.value.code == 2
+    assert (
+        capsys.readouterr().err == "error: sweep directory run: holds a run; take another hydra.sweep.dir\n"
+    )
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    del before[tmp_path / "run" / ".lock"], after[tmp_path / "run" / ".lock"]
+    assert before == after
 
 
 @pytest.fixture
