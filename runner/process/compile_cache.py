@@ -3,6 +3,8 @@
 import hashlib
 import os
 import platform
+import stat
+import sys
 import threading
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +27,8 @@ def keep_compiled_programs() -> None:
     """Configures JAX, which must not be imported yet, to cache compiled programs in the user's cache folder.
 
     The environment variable RUNNER_CACHE names another folder, or is "off". If JAX's own variable
-    JAX_COMPILATION_CACHE_DIR is set, nothing is changed.
+    JAX_COMPILATION_CACHE_DIR is set, nothing is changed. JAX executes what it finds in the folder. So a folder to
+    which others may write, or may have written, is not used, and a warning says so.
     """
     cache = os.environ.get(SWITCH) or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "runner"
@@ -34,13 +37,39 @@ def keep_compiled_programs() -> None:
         return
     folder = Path(cache).absolute() / f"jaxlib-{version('jaxlib')}-{_processor()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder.parent, folder):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fault = _fault(folder)
     except OSError:  # a home folder that is not writable costs time, but is not an error
+        return
+    if fault:
+        remedy = f"remove it, or name another folder by {SWITCH}"
+        print(f"warning: compiled programs are not cached: {fault}; {remedy}", file=sys.stderr)
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     # A short run compiles many small programs, each of which is worth caching.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def _fault(folder: Path) -> str | None:
+    """Returns why the programs in a cache folder may be those of others, or None; opens none of them."""
+    user = os.geteuid()
+    for path in (folder.parent, folder):
+        status = path.stat()
+        if status.st_uid != user:
+            return f"{path} belongs to another user"
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return f"{path} is writable by others"
+    folder.chmod(0o700)  # an earlier version let others read it
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode):
+                return f"{entry.path} is not a file"
+            if status.st_uid != user:
+                return f"{entry.path} belongs to another user"
+    return None
 
 
 def release_programs(most_maps: int = MOST_MAPS) -> None:
