@@ -21,7 +21,7 @@ def speed(monkeypatch):
     import speed
 
     yield speed
-    for name in ("speed", "scaling", "measuring", "common", "haiku_parts"):
+    for name in ("speed", "scaling", "long", "structures", "measuring", "common", "haiku_parts"):
         sys.modules.pop(name, None)
 
 
@@ -126,3 +126,14 @@ def test_every_line_of_the_scaling_is_a_command(speed, tmp_path):
         ]
         assert members >= 1
         compose([*words, *scaling.QUIET.split()])
+
+
+def test_long_work_is_sampled_from_its_first_saves_to_its_end(speed, tmp_path, capsys):
+    import long
+
+    long.evaluate(tmp_path, 80)
+    long.repeat(tmp_path, 4)
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    done = [row[0].removeprefix("| ") for row in rows]
+    assert done == [*(f"{n} evaluations" for n in (20, 40, 60, 80)), *(f"{n} runs" for n in (1, 2, 3, 4))]
+    assert all(int(cell.strip(" |")) > 0 for row in rows for cell in row[1:])
