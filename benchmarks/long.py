@@ -37,12 +37,13 @@ class Sampler:
         self._steps = {2 * EVERY, *(steps * part // ROWS for part in range(1, ROWS + 1))}
 
     def write(self, step: int, metrics: Mapping, figures: Mapping) -> None:
+        """Prints a sample at some steps."""
         if step in self._steps:
             sample(step, "evaluations")
             self._steps.remove(step)  # the figures of the last step are written too
 
     def close(self) -> None:
-        pass
+        """Does nothing."""
 
 
 def evaluate(folder: Path, evaluations: int) -> None:
