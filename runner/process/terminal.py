@@ -1,6 +1,7 @@
 """Output to the terminal: lines, tables and suggestions."""
 
 import difflib
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -9,10 +10,33 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+def escaped(text: str, kept: str = "") -> str:
+    r"""Returns a text in which each character that is not printable is written as its escape, such as `\x1b`.
+
+    Text from a run directory may hold sequences that control the terminal, and characters that reverse what follows.
+
+    Args:
+        text: any text.
+        kept: characters that stay, such as line ends.
+    """
+    if text.isprintable():
+        return text
+    plain = lambda character: character.isprintable() or character in kept
+    return "".join(each if plain(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+class EscapingFormatter(logging.Formatter):
+    """Formats log records with escapes for characters that are not printable, except line ends."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the lines of a record."""
+        return escaped(super().format(record), kept="\n")
+
+
 def say(line: str) -> None:
     """Prints a line; does nothing if the reader has exited, such as a `tee` that the same Ctrl-C has ended."""
     with suppress(BrokenPipeError):
-        print(line, flush=True)
+        print(escaped(line), flush=True)
 
 
 def is_text(word: str) -> bool:
@@ -27,13 +51,15 @@ def near(word: str, known: Sequence[str]) -> str:
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
-    """Returns a table for the console of rich; cells are plain text, without markup, and long ones fold."""
+    """Returns a table for the console of rich; cells are escaped text without markup, and long ones fold."""
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=Text(title, "table.title"), title_justify="left", box=None, pad_edge=False)
+    plain = lambda text: Text(escaped(text))
+    heading = Text(escaped(title, kept="\n"), "table.title")
+    shown = Table(title=heading, title_justify="left", box=None, pad_edge=False)
     for head in heads:
-        shown.add_column(Text(head), overflow="fold")
+        shown.add_column(plain(head), overflow="fold")
     for row in rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*map(plain, row))
     return shown

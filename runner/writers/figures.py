@@ -1,13 +1,17 @@
-"""Figures of a run, created by matplotlib without pyplot or other global state."""
+"""Figures of a run, created by matplotlib without pyplot, and with the settings of its installation."""
 
 import io
 import itertools
 import math
+import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from runner.process.terminal import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 # Distinguishable with any colour vision (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
+PANELS = 100  # the maximum in a figure of curves
 PAIRS = 16  # images in a row of examples, above a row of their reconstructions
 
 _rendering = threading.Lock()  # matplotlib caches fonts and formulas for all threads, without a lock
@@ -23,9 +28,27 @@ _rendering = threading.Lock()  # matplotlib caches fonts and formulas for all th
 def png(draw: "Callable[[], Figure]") -> bytes:
     """Draws a figure and returns it encoded as PNG; only one thread draws at a time."""
     content = io.BytesIO()
-    with _rendering:
+    with _rendering, _installed_settings():
         draw().savefig(content, format="png")
     return content.getvalue()
+
+
+@contextmanager
+def _installed_settings() -> Iterator[None]:
+    """Applies the settings of matplotlib's installation; neither a user's nor those of a folder change a figure.
+
+    At its import matplotlib would read a file `matplotlibrc` of the working directory, and wait if it is a pipe.
+    """
+    exists = os.path.exists
+    os.path.exists = lambda path: path != "matplotlibrc" and exists(path)
+    try:
+        import matplotlib
+    finally:
+        os.path.exists = exists
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["text.parse_math"] = False  # names of metrics and classes are plain text
+        yield
 
 
 def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
@@ -84,14 +107,14 @@ def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
 
 def _panel_each(metrics: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
     """Creates a panel over the steps for each metric, which `validation/<name>` shares with `<name>`."""
-    names = list(dict.fromkeys(name.removeprefix("validation/") for name in metrics)) or [""]
+    names = list(dict.fromkeys(name.removeprefix("validation/") for name in metrics))[:PANELS] or [""]
     columns = min(3, math.ceil(math.sqrt(len(names))))
     figure, axes = _panels(math.ceil(len(names) / columns), columns, width=4.2, height=2.9)
     for panel in axes[len(names) :]:
         panel.remove()
     panels = dict(zip(names, axes, strict=False))
     for name, panel in panels.items():
-        panel.set(title=name, xlabel="step")
+        panel.set(title=escaped(name), xlabel="step")
     return figure, panels
 
 
@@ -115,7 +138,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str] = ()) -> "Figure":
     """
     totals = matrix.sum(1, keepdims=True)
     percent = 100 * np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
-    names = list(labels) or [str(number) for number in range(len(matrix))]
+    names = [escaped(label) for label in labels] or [str(number) for number in range(len(matrix))]
     side = min(9.0, 2.5 + 0.4 * len(matrix))
     figure, (panel,) = _panels(1, 1, width=side + 0.8, height=side, grid=False)
     image = panel.imshow(percent, cmap="Blues", vmin=0, vmax=100)
@@ -191,10 +214,8 @@ def texts(lines: Sequence[str]) -> "Figure":
     wrapped = [[line[at : at + width] for at in range(0, len(line), width)] for line in lines]
     rows = sum(map(len, wrapped)) + len(lines)
     figure, (panel,) = _panels(1, 1, width=8.5, height=0.5 + 0.15 * rows, grid=False)
-    page = "\n\n".join("\n".join(part.replace("\n", "⏎") for part in parts) for parts in wrapped)
-    panel.text(
-        0, 1, page, family="monospace", fontsize=8, va="top", transform=panel.transAxes, parse_math=False
-    )
+    page = "\n\n".join("\n".join(escaped(part.replace("\n", "⏎")) for part in parts) for parts in wrapped)
+    panel.text(0, 1, page, family="monospace", fontsize=8, va="top", transform=panel.transAxes)
     panel.set(title="Samples")
     panel.axis("off")
     return figure
@@ -212,7 +233,7 @@ def scatter(real: np.ndarray | None, generated: np.ndarray) -> "Figure":
     margin = 0.15 * (high - low)
     for panel, (title, points, color) in zip(panels, sets, strict=True):
         panel.scatter(*points.T, s=5, color=color, alpha=0.5, linewidths=0)
-        panel.set(title=f"{title} ({len(points)})", xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+        panel.set(title=f"{title} ({len(points)})", xlabel="x₁", ylabel="x₂", aspect="equal")
         panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
         panel.set_ylim(low[1] - margin[1], high[1] + margin[1])
     return figure
