@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from runner.errors import Stopped, describe, exit_code, is_deliberate
 from runner.process import signals
 from runner.process.compile_cache import keep_compiled_programs
+from runner.process.terminal import EscapingFormatter, escaped
 
 
 def command() -> None:
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except Exception as error:
             if "traceback=true" in arguments:
                 raise
-            print(f"error: {_line(error)}", file=sys.stderr)
+            print(f"error: {escaped(_line(error))}", file=sys.stderr)
             sys.exit(signals.exit_code() if isinstance(error, Stopped) else exit_code(error))
 
 
@@ -117,6 +118,7 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     """Runs the jobs of a sweep, and compares their results."""
     from runner.commands import launch
     from runner.commands.listings import console
+    from runner.compose.trust import refuse_links
     from runner.runs.comparison import compare
     from runner.runs.parallel import Prepared
     from runner.runs.seeds import prepared
@@ -127,6 +129,7 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
 
     def task(config: dict, directory: Path, takes_prepared: bool) -> object:
         directories.append(directory)
+        refuse_links(directory)
         training = prepared(config, known)
         if takes_prepared and isinstance(training, Training):
             return Prepared(training, directory)
@@ -145,7 +148,7 @@ def _log_to_the_terminal() -> None:
     log = logging.getLogger("runner")
     log.setLevel(logging.INFO)
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(EscapingFormatter("%(message)s"))
     main = threading.main_thread().ident
     # Runs in other threads show only warnings and errors here; all messages are in their own logs.
     handler.addFilter(lambda record: record.thread == main or record.levelno > logging.INFO)

@@ -21,10 +21,12 @@ from runner.compose.checks import check, complete
 from runner.compose.choices import Loader, loader_of, opened
 from runner.compose.command_line import checked, is_hydras, jobs
 from runner.compose.tree import TARGET, target_of
+from runner.compose.trust import refuse_linked
 from runner.errors import ConfigError, Occupied
-from runner.process.files import replace
+from runner.process.files import read_small, replace
 from runner.storage.lock import Lock
 from runner.storage.run_directory import Directory, differences
+from runner.storage.run_info import read_record
 
 log = logging.getLogger("runner")
 Prepare = Callable[[dict, Path], Callable[[], float | None]]
@@ -125,7 +127,8 @@ def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[st
     if Directory(folder).is_run and not path.is_file():
         raise Occupied(f"sweep directory {folder}: holds a run; take another hydra.sweep.dir")
     try:
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        refuse_linked(path)
+        known = read_record(read_small(path), str(path)) if path.exists() else {}
         kept = {job: known[" ".join(job)] for job in configs if " ".join(job) in known}
         frozen = configs | {job: check(complete(config), set(configs[job])) for job, config in kept.items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:

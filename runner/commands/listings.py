@@ -4,11 +4,15 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from runner.process.terminal import table
-from runner.storage.run_info import RunInfo
+from runner.process.terminal import escaped, table
+from runner.storage.run_info import UNREADABLE, RunInfo
+
+if TYPE_CHECKING:
+    from runner.storage.run_directory import Directory
 
 # A path may contain brackets, or words between colons, which rich would take for emoji.
 console = Console(soft_wrap=True, markup=False, emoji=False)
@@ -16,25 +20,25 @@ console = Console(soft_wrap=True, markup=False, emoji=False)
 
 def status(run: str) -> None:
     """Shows the progress of a run, why it ended and how to resume it: RUN."""
+    from runner.compose.checks import check_run
     from runner.storage import lock
     from runner.storage.run_directory import Directory
 
     directory = Directory(run)
-    directory.refuse_no_run()
-    info = directory.info
+    config, info = check_run(directory.described()), directory.info
     died = info.status == "running" and not lock.is_held(directory.path)
     rows = {
         "status": "killed" if died else info.status,
         "last saved step": info.saved,
-        "of": directory.config["steps"],
+        "of": config["steps"],
         "why it ended": info.error,
         "first step that was not finite": info.bad_step,
     }
     if info.status != "finished":
-        rows["resume by"] = info.goes_on
+        rows["resume by"] = directory.resume_command
     for key, value in rows.items():
         if value is not None:
-            console.print(f"{key}: {value}", highlight=False)
+            show_line(f"{key}: {value}")
 
 
 def parts(group: str | None = None) -> None:
@@ -56,28 +60,26 @@ def _settings(settings: Mapping) -> str:
 
 def ls(folder: str = ".") -> None:
     """Lists the runs below a folder: [FOLDER]."""
+    from runner.compose.checks import check_run
     from runner.compose.tree import name_of
     from runner.storage.run_directory import Directory, below
 
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder")
-    rows = []
+    rows, errors = [], {}
     for path in sorted(below(folder)):
         run = Directory(path)
-        info, config = run.info, run.config
-        scenario, data = (name_of(config[part]) for part in ("scenario", "dataset"))
-        rows.append(
-            (
-                str(path),
-                info.status,
-                scenario,
-                data,
-                str(info.seed),
-                _step(info, config),
-                _best(info),
-            )
-        )
+        try:
+            config, info = check_run(run.described()), run.info
+            scenario, data = (name_of(config[part]) for part in ("scenario", "dataset"))
+            rest = (scenario, data, str(info.seed), _step(info, config), _best(info))
+            rows.append((str(path), info.status, *rest))
+        except (ValueError, OSError) as error:  # the others are listed all the same
+            rows.append((str(path), UNREADABLE, "", "", "", "", ""))
+            errors[path] = " ".join(str(error).split())
     show_table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), rows)
+    for path, error in errors.items():
+        show_line(f"{path}: {error}")
 
 
 def show(run: str) -> None:
@@ -86,12 +88,11 @@ def show(run: str) -> None:
     from runner.storage.run_directory import Directory
 
     directory = Directory(run)
-    directory.refuse_no_run()
-    info, records = dataclasses.asdict(directory.info), directory.records
-    show_table("run", ("is", "value"), _rows({key: value for key, value in info.items() if key != "spec"}))
-    last = {name: value for row in records for name, value in row.items()}
-    show_table("last record of each metric", ("metric", "value"), _rows(last))
-    show_table("configuration", ("key", "value"), _rows(dict(leaves(directory.config))))
+    config, info = directory.described(), dataclasses.asdict(directory.info)
+    shown = {key: value for key, value in info.items() if key not in ("spec", "goes_on")}
+    show_table("run", ("is", "value"), _rows(shown))
+    show_table("last record of each metric", ("metric", "value"), _rows(_last(directory)))
+    show_table("configuration", ("key", "value"), _rows(dict(leaves(config))))
 
 
 def diff(run: str, other: str) -> None:
@@ -100,17 +101,13 @@ def diff(run: str, other: str) -> None:
     from runner.storage.run_directory import Directory
 
     runs = [Directory(run), Directory(other)]
-    for directory in runs:
-        directory.refuse_no_run()
     views = {
-        "configuration": [dict(leaves(each.config)) for each in runs],
+        "configuration": [dict(leaves(each.described())) for each in runs],
         "run": [
             dict(leaves({key: getattr(each.info, key) for key in ("versions", "git", "device", "data")}))
             for each in runs
         ],
-        "last metrics": [
-            {name: value for row in each.records for name, value in row.items()} for each in runs
-        ],
+        "last metrics": [_last(each) for each in runs],
     }
     for title, (one, two) in views.items():
         keys = [key for key in one | two if one.get(key) != two.get(key)]
@@ -125,7 +122,17 @@ def compare(folder: str, by: str | None = None, mode: str | None = None) -> None
     compared = comparison.compare(folder, by, mode)
     console.print(compared)
     rows, page = compared.write()
-    console.print(f"written to {rows} and {page}")
+    show_line(f"written to {rows} and {page}")
+
+
+def show_line(line: str) -> None:
+    """Prints a line of plain text; characters that are not printable are escaped."""
+    console.print(escaped(line), highlight=False)
+
+
+def show_text(text: str) -> None:
+    """Prints lines of plain text, with escapes as `show_line`."""
+    console.print(escaped(text, kept="\n\t"), highlight=False)
 
 
 def show_table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
@@ -138,6 +145,11 @@ def _rows(values: Mapping) -> list[tuple[str, str]]:
         (key, json.dumps(value) if isinstance(value, dict | list) else str(value))
         for key, value in values.items()
     ]
+
+
+def _last(run: "Directory") -> dict[str, object]:
+    """Returns the last recorded value of each metric."""
+    return {name: value for row in run.rows() for name, value in row.items()}
 
 
 def _step(info: RunInfo, config: Mapping) -> str:

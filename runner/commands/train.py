@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from runner.commands import launch
+from runner.compose.trust import refuse_links
 from runner.errors import ConfigError
 from runner.runs.saved_run import Run
 from runner.runs.seeds import prepared
@@ -49,8 +50,10 @@ def prepare_run(
 
     Raises:
         Occupied: the directory belongs to another configuration.
+        Untrusted: the directory contains links.
         ValueError: a part rejects a setting or the data.
     """
+    refuse_links(directory)
     training = prepared(config)
     training.refuse_directory(directory)
     return lambda: training.run(directory, stop=stop)

@@ -1,7 +1,7 @@
 """The commands for saved runs."""
 
-import csv
 import inspect
+import io
 import json
 from collections.abc import Sequence
 from contextlib import closing
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from runner.commands.listings import compare, console, diff, ls, parts, show, show_table, status
+from runner.commands.listings import compare, diff, ls, parts, show, show_line, show_table, show_text, status
 from runner.process import signals
+from runner.process.files import read_small, replace
+from runner.process.spreadsheets import csv_of
 from runner.process.terminal import near
 
 if TYPE_CHECKING:
@@ -41,29 +43,31 @@ def replay(run: str, trust_code: bool = False) -> None:
 
     directory = Directory(run)
     for line in replayed(directory.vetted(trust_code), directory.path):
-        console.print(line, highlight=False)
+        show_line(line)
 
 
 def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
     """Evaluates a state of a run: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
     from runner.runs.saved_run import open_run
+    from runner.storage.run_info import read_record
+    from runner.writers.figures import png
 
     opened = open_run(run, trust_code)
     step = opened.step(step)
     metrics, figures = opened.evaluate(split, step)
     path = opened.path / "evaluations" / f"{step}.json"
     path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"step": step}
+    known = read_record(read_small(path), str(path)) if path.exists() else {"step": step}
     evaluated = {"weights": opened.info.weights, split: metrics}
-    path.write_text(json.dumps(known | evaluated, indent=2) + "\n", encoding="utf-8")
+    replace(path, (json.dumps(known | evaluated, indent=2) + "\n").encode())
     for name, draw in figures.items():
-        draw().savefig(path.with_name(f"{step}-{split}-{name}.png"))
+        replace(path.with_name(f"{step}-{split}-{name}.png"), png(draw))
     show_table(
         f"{split} at step {step}",
         ("metric", "value"),
         [(name, f"{value:.6g}") for name, value in metrics.items()],
     )
-    console.print(f"written to {path}")
+    show_line(f"written to {path}")
 
 
 def sample(
@@ -75,8 +79,6 @@ def sample(
     **settings: object,
 ) -> None:
     """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [trust_code=true] [temperature=1, for example]."""
-    import numpy as np
-
     from runner.runs.saved_run import open_run
     from runner.writers import figures
 
@@ -87,23 +89,21 @@ def sample(
     x = opened.sample(n, step, seed, **settings)
     path = opened.path / "samples" / f"{step}.npz"
     path.parent.mkdir(exist_ok=True)
-    np.savez(path, x=x)
+    replace(path, _npz(x=x))
     if opened.spec.vocabulary:
         texts = opened.texts(x)
-        path.with_suffix(".txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
-        console.print("\n\n".join(texts[:SHOWN]), highlight=False)
+        replace(path.with_suffix(".txt"), ("\n\n".join(texts) + "\n").encode())
+        show_text("\n\n".join(texts[:SHOWN]))
     for draw in figures.samples(x).values():
-        draw().savefig(path.with_suffix(".png"))
+        replace(path.with_suffix(".png"), figures.png(draw))
     weights = opened.info.weights
-    console.print(
+    show_line(
         f"{n} samples of shape {list(x.shape[1:])} by the {weights} weights of step {step}, written to {path}"
     )
 
 
 def predict(run: str, rows: str, step: int | None = None, trust_code: bool = False) -> None:
     """Writes predictions next to the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
-    import numpy as np
-
     from runner.core.abilities import Predicting
     from runner.datasets import read_inputs, read_rows
     from runner.runs.saved_run import open_run
@@ -115,16 +115,23 @@ def predict(run: str, rows: str, step: int | None = None, trust_code: bool = Fal
         x = read_inputs(source)
         outputs = opened.predict(x, step)
         folder.mkdir(exist_ok=True)
-        np.savez(folder / source.name, x=x, prediction=outputs)
+        replace(folder / source.name, _npz(x=x, prediction=outputs))
     else:
         x, table = read_rows(source, opened.spec)
         columns = _columns(opened.spec, opened.predict(x.reshape(len(x), *opened.spec.shape("x")), step))
         folder.mkdir(exist_ok=True)
-        with open(folder / source.name, "w", newline="", encoding="utf-8") as file:
-            out = csv.writer(file)
-            out.writerow([*table.header, *columns])
-            out.writerows([*row, *new] for row, *new in zip(table.rows, *columns.values(), strict=True))
-    console.print(f"{len(x)} predictions at step {opened.step(step)}, written to {folder / source.name}")
+        rows_and_new = zip(table.rows, *columns.values(), strict=True)
+        lines = [[*table.header, *columns], *([*row, *new] for row, *new in rows_and_new)]
+        replace(folder / source.name, csv_of(lines).encode())
+    show_line(f"{len(x)} predictions at step {opened.step(step)}, written to {folder / source.name}")
+
+
+def _npz(**arrays: "np.ndarray") -> bytes:
+    import numpy as np
+
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # pyright: ignore[reportArgumentType]
+    return content.getvalue()
 
 
 def _columns(spec: "Spec", outputs: "np.ndarray") -> dict[str, list]:
@@ -151,8 +158,7 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
     from runner.writers import figures as drawing
 
     directory = Directory(run)
-    directory.refuse_no_run()
-    if directory.config.get("seeds") is not None:  # its members have the checkpoints
+    if directory.vetted(trust_code)["seeds"] is not None:  # its members have the checkpoints
         at, drawings = directory.info.step or 0, {"spread": lambda: drawing.spread(directory.records)}
     else:
         opened = open_run(run, trust_code)
@@ -160,7 +166,7 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
         drawings = {**opened.evaluate(step=at)[1], "curves": lambda: drawing.curves(opened.records)}
     with closing(Pictures(directory.path)) as pictures:
         pictures.write(at, {}, drawings)
-    console.print(f"figures of step {at}, written to {directory.path / 'figures'}")
+    show_line(f"figures of step {at}, written to {directory.path / 'figures'}")
 
 
 VERBS = {
@@ -178,7 +184,7 @@ def call(name: str, arguments: Sequence[str]) -> None:
     verb = VERBS[name]
     signature = inspect.signature(verb)
     if {"-h", "--help"} & set(arguments):
-        console.print(f"runner {name}: {inspect.getdoc(verb)}")
+        show_text(f"runner {name}: {inspect.getdoc(verb)}")
         return
     if any(kind.kind is kind.VAR_POSITIONAL for kind in signature.parameters.values()):
         words, settings = list(arguments), {}

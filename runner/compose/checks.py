@@ -42,6 +42,7 @@ TOP = {  # of each setting of a run itself: its types, their names in messages, 
     "allow": NAMES,
     "traceback": ((bool,), "true or false"),
 }
+PARTS = ("loop", "dataset", "scenario", "evaluation")
 DEFAULTS = {"one_batch": False, "figures": True, "traceback": False}  # of configurations saved without them
 
 
@@ -63,12 +64,7 @@ def check(config: dict, known: set[str]) -> dict:
     for key in config:
         if key not in known:
             raise ConfigError(f"unknown setting {key}{near(key, sorted(known))}")
-    for key in (*TOP, "loop", "dataset", "scenario", "evaluation"):
-        if key not in config:
-            raise ConfigError(f"{key} is missing: every run has one")
-    config = config | {key: [config[key]] for key in TOP if TOP[key] is NAMES and type(config[key]) is str}
-    for key in TOP:
-        _check_setting(key, config[key], *TOP[key])
+    config = check_run(config)
     last = config["seed"] + (config["seeds"] or 1) - 1
     if last > LARGEST_SEED:
         raise ConfigError(f"seeds: the last one would be {last}, which is more than {LARGEST_SEED}")
@@ -78,9 +74,26 @@ def check(config: dict, known: set[str]) -> dict:
     return {key: _checked(value, key, config) for key, value in config.items()}
 
 
+def check_run(config: dict) -> dict:
+    """Checks the settings of a run itself, and that it has its parts; returns the configuration with lists of names.
+
+    Raises:
+        ConfigError: a setting or a part is missing, or a value does not fit.
+    """
+    for key in (*TOP, *PARTS):
+        if key not in config:
+            raise ConfigError(f"{key} is missing: every run has one")
+    for key in PARTS:
+        _refuse_no_part(config[key], key)
+    config = config | {key: [config[key]] for key in TOP if TOP[key] is NAMES and type(config[key]) is str}
+    for key in TOP:
+        _check_setting(key, config[key], *TOP[key])
+    return config
+
+
 def _check_setting(key: str, value: Node, types: tuple[type, ...], words: str, *bounds: Bound) -> None:
     if type(value) not in types:
-        raise ConfigError(f"{key}: {value!r} is not {words}")
+        raise ConfigError(f"{key}: {value!r:.100} is not {words}")
     for bound in bounds if value is not None else ():
         if not bound.holds(value):
             raise ConfigError(f"{key}: {bound.message.format(value=value)}")
@@ -96,10 +109,7 @@ def _checked(value: Node, path: str, config: Mapping) -> Node:
         return value
     if not isinstance(value, Mapping):
         return value
-    if not is_part(value):
-        raise ConfigError(
-            f"{path} names no part (it has no _target_): choose one first, as in PART@{path}=CHOICE"
-        )
+    _refuse_no_part(value, path)
     try:
         read = signature(str(target_of(value)))
     except Missing as error:
@@ -108,6 +118,13 @@ def _checked(value: Node, path: str, config: Mapping) -> Node:
     if read is not None:
         settings = _fitted(settings, read, value, path)
     return {**value, **{key: _checked(inner, f"{path}.{key}", config) for key, inner in settings.items()}}
+
+
+def _refuse_no_part(value: Node, path: str) -> None:
+    if not is_part(value):
+        raise ConfigError(
+            f"{path} names no part (it has no _target_): choose one first, as in PART@{path}=CHOICE"
+        )
 
 
 def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dict:

@@ -24,10 +24,13 @@ from runner.compose.tree import (
     walk,
 )
 from runner.errors import Untrusted
+from runner.process.files import read_small
 
 SIZE = 262_144  # bytes of a configuration
 NODES = 20_000  # values in it
 LEVELS = 24  # of nesting
+PLAINLY = "a run's configuration is plain YAML, as runner writes it"
+LEADS_OUT = "is neither a file nor a folder, but may lead out of the run directory"
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
@@ -39,19 +42,17 @@ def read_plain(path: Path) -> dict:
     Raises:
         Untrusted: the file is too long or too deep, is not YAML, or uses other features of YAML.
     """
-    with open(path, "rb") as file:
-        content = file.read(SIZE + 1)
     try:
-        if len(content) > SIZE:
-            raise Untrusted(f"more than {SIZE} bytes")
-        config = yaml.load(content.decode(), _PlainLoader)
+        content = read_small(path, SIZE)
+    except ValueError as error:
+        raise Untrusted(f"{error}; {PLAINLY}") from None
+    try:
+        config = yaml.load(content, _PlainLoader)
         if not isinstance(config, dict):
             raise Untrusted("not a mapping of settings")
     except (yaml.YAMLError, ValueError) as error:
         what = " ".join(str(error).split())
-        raise Untrusted(
-            f"{path}: {what}; a run's configuration is plain YAML, as runner writes it"
-        ) from error
+        raise Untrusted(f"{path}: {what:.500}; {PLAINLY}") from error
     return with_current_names(config)
 
 
@@ -69,14 +70,14 @@ class _PlainLoader(yaml.SafeLoader):
         if event.tag:
             _refuse(event, f"the tag {event.tag} is not allowed")
         if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
-            _refuse(event, f"the interpolation {event.value!r} is not allowed")
+            _refuse(event, f"the interpolation {event.value!r:.100} is not allowed")
         self._level, self._nodes = self._level + 1, self._nodes + 1
         if self._level > LEVELS or self._nodes > NODES:
             _refuse(event, f"more than {LEVELS} levels or {NODES} values")
         node = super().compose_node(parent, index)
         self._level -= 1
         if node is None or node.tag not in PLAIN:
-            _refuse(event, f"{event.value!r} is not a plain value; put it in quotes")
+            _refuse(event, f"{event.value!r:.100} is not a plain value; put it in quotes")
         return node
 
     def compose_mapping_node(self, anchor):
@@ -86,7 +87,7 @@ class _PlainLoader(yaml.SafeLoader):
             if not key.tag.endswith(":str"):
                 _refuse(key, "a key is not a text")
             if key.value in seen:
-                _refuse(key, f"the key {key.value!r} is given twice")
+                _refuse(key, f"the key {key.value!r:.100} is given twice")
             seen.add(key.value)
         return node
 
@@ -130,7 +131,7 @@ def _refuse_special(path: str, node: Mapping, known: frozenset[str]) -> None:
         raise Untrusted(f"{path}.{special[0]}: is not allowed in the configuration of a run")
     if is_part(node) and not (isinstance(target_of(node), str) and target_of(node) in known):
         raise Untrusted(
-            f"{path}._target_: {target_of(node)!r} is not an installed part and may run any code; if you trust"
+            f"{path}._target_: {target_of(node)!r:.200} is not an installed part and may run any code; if you trust"
             " this run, say trust_code=true, or install a package that names it (runner.configs)"
         )
 
@@ -141,23 +142,27 @@ def refuse_links(directory: Path) -> None:
     Raises:
         Untrusted: an entry is neither a regular file nor a folder.
     """
-    for entry in _entries(directory):
-        if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
-            raise Untrusted(
-                f"{entry.path}: is neither a file nor a folder, but may lead out of the run directory;"
-                " replace it, or say trust_code=true if you trust this run"
-            )
+    folders: list[str | Path] = [directory] if os.path.isdir(directory) else []
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except FileNotFoundError:  # removed by its writer in the meantime
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif not entry.is_file(follow_symlinks=False):
+                raise Untrusted(
+                    f"{entry.path}: {LEADS_OUT}; replace it, or if you trust this run, say trust_code=true to a"
+                    " command for saved runs, such as `runner resume`"
+                )
 
 
-def _entries(folder: str | Path) -> Iterator[os.DirEntry]:
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:  # removed by its writer in the meantime
-        return
-    for entry in entries:
-        yield entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from _entries(entry.path)
+def refuse_linked(*paths: Path) -> None:
+    """Raises Untrusted if one of these files exists, but is neither a regular file nor a folder."""
+    for path in paths:
+        if path.is_symlink() or (path.exists() and not (path.is_file() or path.is_dir())):
+            raise Untrusted(f"{path}: {LEADS_OUT}; replace it")
 
 
 @contextmanager

@@ -1,19 +1,54 @@
-"""Bounded reads, and atomic and durable writes, of files."""
+"""Bounded reads, and atomic and durable writes, of files that may lie in a directory from somebody else."""
 
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-SMALL = 2**24  # bytes; enough for the references of a large repository and for the record of a long run
+SMALL = 2**24  # bytes; enough for the references of a large repository and for the seal of a large state
+LINE = 2**20  # bytes; enough for a record of a thousand members with thirty metrics each
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Writes a file atomically: a reader sees all of the old or of the new content, even after a power cut."""
+    """Writes a file atomically: a reader sees all of the old or of the new content, even after a power cut.
+
+    Neither a link nor another name of an existing file is written through: the file is always a new one.
+    """
+    replace_by_parts(path, [content])
+
+
+def replace_by_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Writes a file as `replace` does, from parts of which only one need be in memory at a time."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    sync(temporary)
+    with create(temporary) as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
     sync(path.parent)
+
+
+def create(path: Path, buffering: int = -1) -> BinaryIO:
+    """Opens a new file for writing; what has its name, also a link, is removed before."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    return open(descriptor, "wb", buffering)
+
+
+def append(path: Path, buffering: int = -1) -> BinaryIO:
+    """Opens a file, which is created if it is missing, to append to it.
+
+    Raises:
+        ValueError: the path is a link, a pipe or the like, or the file has another name, perhaps in another folder.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o666)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(descriptor)
+        raise ValueError(f"{path}: has another name, or is not a regular file; replace it by a copy")
+    return open(descriptor, "ab", buffering)
 
 
 def sync(path: Path) -> None:
@@ -25,17 +60,44 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_small(path: Path) -> str:
-    """Returns the text of a regular file of at most 16 MiB.
+def read_small(path: Path, most: int = SMALL) -> str:
+    """Returns the text of a regular file of at most `most` bytes.
 
     Raises:
         ValueError: the path is a pipe, a device or a folder, or the file is longer, or not UTF-8.
     """
+    with _opened(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path}: is longer than {most} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Yields the complete lines of a regular file, without their ends; only one is in memory at a time.
+
+    A last line without an end is left out: it is being written, or was cut by a kill.
+
+    Raises:
+        ValueError: the path is a pipe, a device or a folder, or a line has more than LINE bytes.
+    """
+    with _opened(path) as file:
+        number = 0
+        while (line := file.readline(LINE + 1)).endswith(b"\n"):
+            number += 1
+            yield line[:-1]
+    if len(line) > LINE:
+        raise ValueError(
+            f"{path}: line {number + 1} is longer than {LINE} bytes; repair it or restore a copy"
+        )
+
+
+def _opened(path: Path) -> BinaryIO:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would block until somebody writes to it
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError(f"{path}: is not a regular file")
-        content = file.read(SMALL + 1)
-    if len(content) > SMALL:
-        raise ValueError(f"{path}: is longer than {SMALL} bytes")
-    return content.decode()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path}: is not a regular file")
+    return open(descriptor, "rb")

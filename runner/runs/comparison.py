@@ -1,19 +1,20 @@
 """The results of a sweep: its runs side by side, as a table and as a self-contained page."""
 
-import csv
-import io
 import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from runner.compose.tree import leaves
+from runner.compose.trust import refuse_linked
 from runner.loop.best import MODES, best_of, rank
-from runner.process.terminal import table
-from runner.storage.run_directory import HORIZON, Directory, below
-from runner.storage.run_info import RunInfo
+from runner.process.files import replace
+from runner.process.spreadsheets import csv_of
+from runner.process.terminal import escaped, table
+from runner.runs.described import Curve, Described, ordered
+from runner.storage.run_directory import HORIZON, Directory
+from runner.storage.run_info import UNREADABLE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from runner.runs.spread import Spread
 
 PAGE = Path(__file__).with_name("comparison.html")
+SHOWN = 12  # settings in the table for a terminal; the files have all
 POINTS = 300  # the maximum for a curve on the page
 
-Curve = list[tuple[int, float]]
 Cell = str | int | float | None
 
 
@@ -99,9 +100,10 @@ class Comparison(NamedTuple):
         metric = [f"best {self.by}", "best step", f"last {self.by}"] if self.by else []
         return ["run", *self.settings, "status", "step", *metric, "error"]
 
-    def cells(self, row: Row) -> list[Cell]:
-        """Returns a row of the table: numbers, texts, and None for empty cells."""
-        settings = [_shown(row.settings.get(key)) if key in row.settings else None for key in self.settings]
+    def cells(self, row: Row, most: int | None = None) -> list[Cell]:
+        """Returns a row of the table, with at most `most` settings: numbers, texts, and None for empty cells."""
+        keys = self.settings[:most]
+        settings = [_shown(row.settings.get(key)) if key in row.settings else None for key in keys]
         metric = [row.best, row.best_step, row.last] if self.by else []
         return [row.place, *settings, row.status, row.step, *metric, row.error]
 
@@ -113,10 +115,14 @@ class Comparison(NamedTuple):
         names = [key.rpartition(".")[2] for key in self.settings]
         keys = [
             name if names.count(name) == 1 else key for key, name in zip(self.settings, names, strict=True)
-        ]
+        ][:SHOWN]
+        if len(self.settings) > SHOWN:
+            title += f", with {SHOWN} of the {len(self.settings)} settings that differ"
         heads = ["run", *keys, "status", "step", *(["best", "at step", "last"] if self.by else [])]
         parts = [
-            table(title, heads, [[_rounded(cell) for cell in self.cells(row)[:-1]] for row in self.rows])
+            table(
+                title, heads, [[_rounded(cell) for cell in self.cells(row, SHOWN)[:-1]] for row in self.rows]
+            )
         ]
         parts += [text.Text(f"{row.place}: {row.error}", "red") for row in self.rows if row.error]
         if self.by and len(self.groups) < len(self.rows):
@@ -129,18 +135,14 @@ class Comparison(NamedTuple):
 
     def csv(self) -> str:
         """Returns the table as CSV, with all digits."""
-        text = io.StringIO()
-        out = csv.writer(text, lineterminator="\n")
-        out.writerow(self.heads)
-        out.writerows(self.cells(row) for row in self.rows)
-        return text.getvalue()
+        return csv_of([self.heads, *(self.cells(row) for row in self.rows)])
 
     def html(self) -> str:
         """Returns a page, in one file, with the table and the curves of all runs."""
         groups = self.groups
         group_of = {row.place: index for index, group in enumerate(groups) for row in group.rows}
         page = {
-            "title": str(self.folder),
+            "title": escaped(str(self.folder)),
             "by": self.by,
             "mode": self.mode,
             "heads": self.heads,
@@ -161,8 +163,9 @@ class Comparison(NamedTuple):
     def write(self) -> tuple[Path, Path]:
         """Writes `table.csv` and `table.html` into the folder."""
         paths = self.folder / "table.csv", self.folder / "table.html"
+        refuse_linked(*paths)
         for path, text in zip(paths, (self.csv(), self.html()), strict=True):
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            replace(path, text.encode(errors="backslashreplace"))
         return paths
 
 
@@ -179,35 +182,23 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
         ValueError: there is no run, or the metric or the mode is unknown.
     """
     folder = Path(folder)
-    runs = _runs(folder)
-    if not runs:
+    paths = ordered(folder)
+    if not paths:
         raise ValueError(f"{folder}: holds no run; `runner ls` lists those below a folder")
-    configs = [dict(leaves(run.config)) for run in runs]
-    curves = [_curves(run.records) for run in runs]
-    by, mode = _order(by, mode, configs, list(dict.fromkeys(itertools.chain.from_iterable(curves))))
-    keys, rows = _differing(configs), []
-    for run, config, own_curves in zip(runs, configs, curves, strict=True):
-        path = str(run.path.relative_to(folder.absolute()))
-        settings = {key: config[key] for key in keys if key in config}
-        rows.append(_row(path, run.info, settings, own_curves, by, mode))
-    rows.sort(key=lambda row: (row.status == "failed", *rank(row.best, mode)))
+    runs, rows = [], []
+    for path in paths:
+        place = escaped(str(path.relative_to(folder)))
+        try:
+            runs.append(Described.of(place, Directory(path)))
+        except (ValueError, OSError) as error:  # the others are compared all the same
+            rows.append(_unreadable(place, error))
+    configs = [run.settings for run in runs]
+    names = dict.fromkeys(itertools.chain.from_iterable(run.curves for run in runs))
+    by, mode = _order(by, mode, configs, list(names))
+    keys = _differing(configs)
+    rows += [_row(run, keys, by, mode) for run in runs]
+    rows.sort(key=lambda row: (row.status in ("failed", UNREADABLE), *rank(row.best, mode)))
     return Comparison(folder, keys, by, mode, rows)
-
-
-def _runs(folder: Path) -> list[Directory]:
-    paths = {*below(folder)}
-    above = {parent for path in paths for parent in path.parents}
-    numbered = lambda path: [(int(part) if part.isdecimal() else -1, part) for part in path.parts]
-    return [Directory(path) for path in sorted(paths - above, key=numbered)]
-
-
-def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
-    curves: dict[str, Curve] = {}
-    for record in records:
-        for name, value in record.items():
-            if name not in ("step", "validation/weights"):
-                curves.setdefault(name, []).append((record["step"], float(value)))
-    return curves
 
 
 def _order(
@@ -219,7 +210,7 @@ def _order(
     followed = {
         f"validation/{config['loop.best']}": config["loop.mode"]
         for config in configs
-        if config.get("loop.best") is not None
+        if config.get("loop.best") is not None and config.get("loop.mode") in MODES
     }
     if by is None:
         usual = [*followed, "validation/loss", *sorted(names, key=lambda name: "validation/" not in name)]
@@ -242,24 +233,27 @@ def _differing(configs: Sequence[Mapping[str, object]]) -> list[str]:
     return [key for key in differing if not ("steps" in differing and is_set_by_steps(key))]
 
 
-def _row(
-    path: str, info: RunInfo, settings: dict, curves: dict[str, Curve], by: str | None, mode: str
-) -> Row:
-    curve = [] if by is None else curves.get(by, [])
+def _row(run: Described, keys: Sequence[str], by: str | None, mode: str) -> Row:
+    info, curve = run.info, [] if by is None else run.curves.get(by, [])
     own = [point for point in curve if point[0]]  # step 0 is the evaluation of a warm start
     step, best = best_of(own, mode) or (None, None)
-    last = max((each[-1][0] for each in curves.values()), default=0)
+    last = max((each[-1][0] for each in run.curves.values()), default=0)
     return Row(
-        place=path,
-        settings=settings,
-        status=info.status,
+        place=run.place,
+        settings={key: run.settings[key] for key in keys if key in run.settings},
+        status=escaped(info.status),
         step=info.step or last,
         best=best,
         best_step=step,
         last=curve[-1][1] if curve else None,
-        error=info.error and " ".join(info.error.split()),
-        curves=curves,
+        error=info.error and escaped(" ".join(info.error.split())),
+        curves=run.curves,
     )
+
+
+def _unreadable(place: str, error: Exception) -> Row:
+    message = escaped(" ".join(str(error).split()))
+    return Row(place, {}, UNREADABLE, 0, None, None, None, message, {})
 
 
 def _spread(values: Iterable[float | None]) -> "Spread | None":

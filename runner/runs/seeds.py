@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from runner.compose.tree import leaves
-from runner.runs import provenance
 from runner.runs.parallel import Prepared, run_members
 from runner.runs.spread import Spread, spread_of
 from runner.runs.training import Training
@@ -77,7 +76,7 @@ class Seeds:
 
     def _refuse_to_continue(self, paths: Sequence[Path]) -> None:
         """Raises the error of the first member that cannot be continued; all have the parts of the first one."""
-        origin = provenance.of(self._first.parts.dataset)
+        origin = self._first.origin()
         for seed, path in zip(self._seeds, paths, strict=True):
             member = copy.copy(self._first)
             member.config = {**member.config, "seed": seed}

@@ -1,11 +1,13 @@
 """Trains one run of a configuration: prepares it before anything is written, then trains it in a directory."""
 
+import functools
+import io
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 
@@ -15,6 +17,8 @@ from runner.compose.trust import trusting
 from runner.core import Writer, abilities
 from runner.errors import Stopped, Unreadable
 from runner.loop.best import best_of
+from runner.process.files import append
+from runner.process.terminal import EscapingFormatter, escaped
 from runner.runs import provenance
 from runner.runs.warm_start import WarmStart
 from runner.storage.checkpoints import Checkpoints
@@ -61,6 +65,10 @@ class Training:
         """Raises Occupied if this run cannot use the directory; writes nothing."""
         Directory(path).claim(self.config)
 
+    def origin(self) -> Callable[[], dict]:
+        """Returns a function that computes the fields of `provenance.of` once, when they are needed."""
+        return functools.cache(lambda: provenance.of(self.parts.dataset))
+
     def run(
         self,
         directory: str | Path,
@@ -90,24 +98,24 @@ class Training:
         own = Directory(directory)
         own.claim(self.config)
         with Lock(own.path), self._checkpoints(own) as checkpoints:
-            origin = provenance.of(self.parts.dataset)
+            origin = self.origin()
             before, start, changes = self._continued(own, checkpoints, origin)
             if before and self._has_ended(before, start):
                 log.info("already finished at step %d: %s", start, own.path)
                 return before.best["value"]
-            self._begin(own, start, origin, before, changes)
+            self._begin(own, start, origin(), before, changes)
             with _logging_to(own.path / "runner.log"), own.recording_the_end():
                 self._announce(own.path, start, changes)
                 if stop is not None and stop():  # before compilation, which may take minutes
                     raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
 
-    def refuse_to_continue(self, directory: Directory, origin: Mapping) -> None:
+    def refuse_to_continue(self, directory: Directory, origin: Callable[[], Mapping]) -> None:
         """Checks that the run in a directory, if there is one, can be continued as this run; writes nothing.
 
         Args:
             directory: the run directory, which need not exist.
-            origin: the fields of `provenance.of` for the data of this run.
+            origin: returns the fields of `provenance.of` for the data of this run.
 
         Raises:
             Exception: the errors of `run` that it raises before it writes.
@@ -117,7 +125,7 @@ class Training:
             self._continued(directory, checkpoints, origin)
 
     def _continued(
-        self, directory: Directory, checkpoints: Checkpoints, origin: Mapping
+        self, directory: Directory, checkpoints: Checkpoints, origin: Callable[[], Mapping]
     ) -> tuple[RunInfo | None, int, list[str]]:
         """Returns the run info, the step from which this run continues, and what has changed; writes nothing."""
         before = directory.info if directory.is_run else None
@@ -127,7 +135,7 @@ class Training:
         if start:
             checkpoints.refuse_misfit(start, self.prepared.template)
             refuse_damaged(directory.path)
-        return before, start, directory.refuse_other_data(origin, self.config)
+        return before, start, directory.refuse_other_data(origin(), self.config)
 
     def _checkpoints(self, directory: Directory) -> Checkpoints:
         saved = lambda step: directory.update_info(saved=step)
@@ -180,14 +188,14 @@ class Training:
         finally:
             for writer in writers:
                 writer.close()
-        best = _best(directory.records, loop)
+        best = _best(directory.rows(), loop)
         directory.update_info(step=last, best=best, stopped_early=last < loop.steps)
         log.info("finished at step %d%s: %s", last, _best_text(best), directory.path)
         return best["value"]
 
     def _announce(self, path: Path, start: int, changes: list[str]) -> None:
         for change in changes:
-            log.warning("%s", change)
+            log.warning("%s", escaped(change))
         device = jax.devices()[0]
         log.info(
             "%s on %s (%s), seed %d, in %s",
@@ -210,7 +218,7 @@ def _start(info: RunInfo | None, checkpoints: Checkpoints) -> int:
     return start
 
 
-def _best(records: list[dict], loop: Any) -> dict:
+def _best(records: Iterable[dict], loop: Any) -> dict:
     if loop.best is None:
         return NO_BEST
     metric = f"validation/{loop.best}"
@@ -228,10 +236,15 @@ def _best_text(best: Mapping) -> str:
     )
 
 
+class _LogFile(logging.FileHandler):
+    def _open(self) -> TextIO:
+        return io.TextIOWrapper(append(Path(self.baseFilename)), encoding="utf-8", errors="backslashreplace")
+
+
 @contextmanager
 def _logging_to(path: Path):
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler = _LogFile(path)
+    handler.setFormatter(EscapingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     current = threading.current_thread()
     if current is not threading.main_thread():  # one of several runs, each in a thread
         handler.addFilter(lambda record: record.thread == current.ident)

@@ -152,6 +152,8 @@ class Checkpoints:
                 return chosen, *arrays.read(self._folder(chosen), template)
         except _Deleted:
             return self.restore(template, step)
+        except Exception as error:  # Orbax and tensorstore raise errors of many types
+            raise Unreadable(f"{self._folder(chosen)}: cannot be read: {_line(error)}") from error
 
     def wait(self) -> None:
         """Waits until the last save is on the disk.
@@ -197,9 +199,9 @@ class Checkpoints:
     def _verify(self, step: int) -> dict:
         try:
             with self._reading(step):
-                note = seals.verify(self._folder(step))
-            if note["step"] != step:
-                raise seals.Broken(f"it was sealed as step {note['step']}")
+                note = _checked(seals.verify(self._folder(step)))
+            if note.get("step") != step:
+                raise seals.Broken(f"it was sealed as step {note.get('step')}")
         except seals.Broken as fault:
             raise Unreadable(f"{self._folder(step)}: {fault}") from fault
         return note
@@ -215,7 +217,7 @@ class Checkpoints:
 
     def _note(self, step: int) -> dict | seals.Broken | None:
         try:
-            return seals.note(self._folder(step))
+            return _checked(seals.note(self._folder(step)))
         except seals.Broken as fault:
             return fault
         except FileNotFoundError:
@@ -277,6 +279,12 @@ class Checkpoints:
         values = {step: notes[step]["value"] for step in sorted(notes) if notes[step]}
         best = best_of(values.items(), self._mode)
         return best[0] if best else max(values, default=None)
+
+
+def _checked(note: dict) -> dict:
+    if isinstance(note.get("value"), int | float | None) and isinstance(note.get("leaves"), dict):
+        return note
+    raise seals.Broken("its seal is damaged")
 
 
 def _check_fit(expected: dict[str, str], saved: dict[str, str]) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import IO
 
 from runner.errors import Busy
+from runner.process.files import read_small
 
 NAME = ".lock"
+SIZE = 4096  # bytes of the file, at most
 PATIENCE = 0.5  # seconds for the owner to write its process id, host and start
 
 _held: set[Path] = set()  # by this process, to which the system grants the lock of a file any number of times
@@ -65,8 +67,8 @@ def is_held(directory: str | Path) -> bool:
         if path in _held:
             return True
         try:
-            return _is_alive(json.loads((path / NAME).read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+            return _is_alive(json.loads(read_small(path / NAME, SIZE)))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
 
 
@@ -88,9 +90,11 @@ def _busy(directory: Path, kind: str, owner: str) -> Busy:
 
 def _acquire(directory: Path, kind: str) -> IO:
     directory.mkdir(parents=True, exist_ok=True)
-    file = os.fdopen(
-        os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+", encoding="utf-8"
-    )
+    descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    file = os.fdopen(descriptor, "r+", encoding="utf-8")
+    if os.fstat(file.fileno()).st_nlink > 1:  # which would be overwritten
+        file.close()
+        raise ValueError(f"{directory / NAME}: has another name, perhaps in another folder; remove it")
     try:
         # Not flock: a forked worker would inherit the lock, and keep it when its parent is killed.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,11 +119,11 @@ def _owner_of(file: IO) -> str:
     while time.monotonic() < end:
         try:
             file.seek(0)
-            owner = json.load(file)
+            owner = json.loads(file.read(SIZE))
             name = f"process {owner['pid']} on {owner['host']} since {owner['start']}"
             if _is_alive(owner):
                 return name
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
         time.sleep(0.01)  # the owner holds the lock, and has not yet written its process id
     return "another process"

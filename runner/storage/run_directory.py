@@ -16,12 +16,12 @@ import yaml
 from runner.compose.checks import complete, with_defaults
 from runner.compose.signatures import signature
 from runner.compose.tree import Node, leaves, target_of
-from runner.compose.trust import read_plain, refuse_code, refuse_links
+from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links
 from runner.errors import Occupied, Stopped
-from runner.process.files import replace
+from runner.process.files import read_lines, replace
 from runner.storage import lock
 from runner.storage.run_info import NAME as RUN_INFO
-from runner.storage.run_info import RunInfo, read_record
+from runner.storage.run_info import RunInfo, is_number, read_record
 
 log = logging.getLogger()
 _updating = threading.Lock()  # the thread that saves checkpoints updates the run info, too
@@ -39,6 +39,11 @@ FREE = {
 }
 # The files that a run leaves if it is killed before it has written its configuration.
 BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}
+RECORDS = "metrics.jsonl"
+READ = ("config.yaml", RUN_INFO, RECORDS, lock.NAME)  # what a command reads that only describes a run
+NOT_FINITE = {"NaN", "Infinity", "-Infinity"}  # of a record, in which JSON has no such numbers
+WEIGHTS = "validation/weights"  # the one name in a record whose value is a text
+VALUES = 10_000_000  # in the records of a run that are read into memory
 SHOWN = 8  # settings that an error message lists
 PATHS = {"path", "run", "init_from"}  # names of settings whose values are paths
 HORIZON = "horizon"  # name of an optimizer's setting: the steps that its schedule spans
@@ -70,14 +75,50 @@ class Directory:
         return RunInfo.read(self.path)
 
     @property
+    def resume_command(self) -> str:
+        """The command that resumes the run."""
+        return shlex.join(["runner", "resume", str(self.path)])
+
+    @property
     def records(self) -> list[dict]:
-        """The rows of `metrics.jsonl`, without a last one that is incomplete: being written, or cut by a kill."""
-        path = self.path / "metrics.jsonl"
-        lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
-        return [read_record(line, f"{path}: line {number}") for number, line in enumerate(lines, 1)]
+        """The rows of `metrics.jsonl`; raises ValueError if one is damaged, or if they do not fit into memory."""
+        records, values = [], 0
+        for record in self.rows():
+            records.append(record)
+            values += len(record)
+            if values > VALUES:
+                raise ValueError(f"{self.path / RECORDS}: has more than {VALUES} values, too many to be read")
+        return records
+
+    def rows(self) -> Iterator[dict]:
+        """Yields the rows of `metrics.jsonl`, without a last one that is incomplete: being written, or cut by a kill.
+
+        Raises:
+            ValueError: a row is damaged, or its step or a value is not a number.
+        """
+        path = self.path / RECORDS
+        for number, line in enumerate(read_lines(path) if path.exists() else (), 1):
+            record = read_record(line, f"{path}: line {number}")
+            for name, value in record.items():
+                is_text = isinstance(value, str) and (value in NOT_FINITE or name == WEIGHTS)
+                if not (is_text or is_number(value)):
+                    raise ValueError(f"{path}: line {number}: {name!r:.100} is not a number; restore a copy")
+            if type(record.get("step")) is not int:
+                raise ValueError(f"{path}: line {number}: has no step; restore a copy")
+            yield record
+
+    def described(self) -> dict:
+        """Returns the configuration, for a command that builds nothing from it and only describes the run.
+
+        Raises:
+            ValueError: the directory holds no run, or what describes it leads out of it or is not plain data.
+        """
+        self.refuse_no_run()
+        refuse_linked(*(self.path / name for name in READ))
+        return self.config
 
     def vetted(self, trust_code: bool = False) -> dict:
-        """Returns the configuration, checked so that parts may be built from it.
+        """Returns the configuration, checked so that parts may be built from it; nothing else is read before.
 
         Args:
             trust_code: whether the configuration may name any code, and the directory may hold links.
@@ -86,10 +127,11 @@ class Directory:
             ValueError: the directory holds no run, or one that is not trusted.
         """
         self.refuse_no_run()
+        if trust_code:
+            return self.config
+        refuse_links(self.path)
         config = self.config
-        if not trust_code:
-            refuse_links(self.path)
-            refuse_code(config)
+        refuse_code(config)
         return config
 
     def refuse_no_run(self) -> None:
@@ -171,9 +213,14 @@ class Directory:
         except OSError as error:
             raise OSError(error.errno, f"run directory: {error.strerror}", str(self.path)) from error
         plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # `allow` is for one start only
-        resume = shlex.join(["runner", "resume", str(self.path)])
         self.update_info(
-            **fields, status="running", started=utc(), ended=None, error=None, bad_step=None, goes_on=resume
+            **fields,
+            status="running",
+            started=utc(),
+            ended=None,
+            error=None,
+            bad_step=None,
+            goes_on=self.resume_command,
         )
         replace(self.path / "config.yaml", plain.encode())  # last, because it makes the directory a run
 
@@ -200,10 +247,17 @@ class Directory:
 
 
 def below(folder: str | Path) -> Iterator[Path]:
-    """Yields the run directories below a folder; skips folders that are deleted in the meantime."""
-    for path, _, files in os.walk(folder):
-        if {"config.yaml", RUN_INFO} <= {*files}:
-            yield Path(path)
+    """Yields the run directories below a folder; follows no links, and skips folders that cannot be read."""
+    folders = [Path(folder)]
+    while folders:
+        path = folders.pop()
+        try:
+            entries = list(os.scandir(path))
+        except OSError:  # it may have been deleted in the meantime
+            continue
+        folders += [path / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        if {"config.yaml", RUN_INFO} <= {entry.name for entry in entries}:
+            yield path
 
 
 def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:

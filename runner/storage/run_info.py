@@ -6,10 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from runner.process.files import read_small
+
 NAME = "run.json"
 NO_BEST = {"metric": None, "value": None, "step": None}
 # The version of the file format. Files without a version were written before it was recorded, with the same keys.
 VERSION = 1
+UNREADABLE = "unreadable"  # what lists of runs show as the status of a run that is damaged or not trusted
+LEVELS = 24  # of nesting of a JSON object
+LARGEST = 2**63  # of a whole number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,21 +79,23 @@ class RunInfo:
         path = folder / NAME
         if not path.is_file():
             raise ValueError(f"{path}: there is no such file; it is written when a run begins")
-        values = read_record(path.read_bytes(), str(path))
+        values = read_record(read_small(path), str(path))
         if "status" not in values:
             raise ValueError(f"{path}: has no status; restore a copy")
         if values.get("version", VERSION) != VERSION:
-            raise ValueError(f"{path}: was written by another version of runner (format {values['version']})")
+            raise ValueError(
+                f"{path}: was written by another version of runner (format {values['version']!r})"
+            )
         known = {field.name: field.type for field in dataclasses.fields(cls)}
         for key, value in values.items():
             kind: Any = known.get(key, object)
             if not isinstance(value, kind):
-                raise ValueError(f"{path}: {key} is {value!r}, not {kind}; restore a copy")
+                raise ValueError(f"{path}: {key} is {value!r:.100}, not {kind}; restore a copy")
         info = cls(**{key: value for key, value in values.items() if key in known})
         if info.device is not None:  # its earlier text
             device = re.sub(r"(\d+) in sight$", r"devices: \1", info.device)
             info = dataclasses.replace(info, device=device)
-        if not NO_BEST.keys() <= info.best.keys():
+        if not _is_best(info.best):
             raise ValueError(f"{path}: best lacks a metric, a value or a step; restore a copy")
         return info
 
@@ -97,7 +104,21 @@ class RunInfo:
         return (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode()
 
 
-def read_record(text: bytes, where: str) -> dict:
+def _is_best(best: dict) -> bool:
+    if not NO_BEST.keys() <= best.keys():
+        return False
+    metric, value, step = (best[key] for key in NO_BEST)
+    if value is None:
+        return True
+    return isinstance(metric, str) and is_number(value) and isinstance(step, int)
+
+
+def is_number(value: object) -> bool:
+    """Returns whether a value of JSON is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and -LARGEST <= value <= LARGEST)
+
+
+def read_record(text: str | bytes, where: str) -> dict:
     """Parses one JSON object.
 
     Args:
@@ -105,7 +126,7 @@ def read_record(text: bytes, where: str) -> dict:
         where: file and line, for the error message.
 
     Raises:
-        ValueError: the text is damaged, or not an object.
+        ValueError: the text is damaged, not an object, or too deep.
     """
     try:
         record = json.loads(text)
@@ -113,4 +134,11 @@ def read_record(text: bytes, where: str) -> dict:
         raise ValueError(f"{where}: is damaged or not JSON ({error}); repair it or restore a copy") from None
     if not isinstance(record, dict):
         raise ValueError(f"{where}: is not a JSON object; repair it or restore a copy")
+    if _is_deeper(record, LEVELS):
+        raise ValueError(f"{where}: has more than {LEVELS} levels; repair it or restore a copy")
     return record
+
+
+def _is_deeper(node: object, levels: int) -> bool:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else None
+    return inner is not None and (not levels or any(_is_deeper(value, levels - 1) for value in inner))

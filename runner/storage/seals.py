@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.process.files import sync
+from runner.process.files import read_small, sync
 
 NAME = "seal.json"
 
@@ -75,14 +75,22 @@ def verify(folder: Path) -> dict[str, Any]:
 
 def _body(folder: Path) -> dict[str, Any]:
     try:
-        text = (folder / NAME).read_text(encoding="utf-8")
+        text = read_small(folder / NAME)
         outer = json.loads(text)
         is_valid = outer.keys() == {"sha256", "body"} and _sha256(outer["body"]) == outer["sha256"]
         if is_valid and json.dumps(outer) == text:  # and the file has no other bytes, such as a space
-            return json.loads(outer["body"])
-    except (ValueError, TypeError, AttributeError):
+            body = json.loads(outer["body"])
+            if _is_sealed(body):
+                return body
+    except (ValueError, TypeError, AttributeError, RecursionError):
         pass  # damaged JSON
     raise Broken("its seal is damaged")
+
+
+def _is_sealed(body: Any) -> bool:
+    """Returns whether a seal has a note, and size and digest of each file."""
+    are_files = all([type(part) for part in file] == [int, str] for file in body["files"].values())
+    return body.keys() == {"note", "files"} and isinstance(body["note"], dict) and are_files
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, Path]]:

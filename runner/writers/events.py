@@ -15,6 +15,8 @@ from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttr
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import hparams, text
 
+from runner.process.files import create
+
 END = ".end"  # ending of the file that says how the run ended
 
 
@@ -84,7 +86,7 @@ class Events:
         self._file.close()
 
     def _open(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
+        self._file = create(path, buffering=0)
         self._add(file_version="brain.Event:2")
 
     def _add(self, **fields: Any) -> None:

@@ -4,11 +4,12 @@ import datetime
 import json
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from runner.core import Figures, Metrics
-from runner.process.files import replace
+from runner.process.files import append, create, read_lines, replace_by_parts
 
 NAMES = "metrics.jsonl", "timing.jsonl"
 
@@ -64,28 +65,30 @@ def refuse_damaged(directory: str | Path) -> None:
     """
     for name in NAMES:
         if (path := Path(directory) / name).exists():
-            _kept(path, 0)
+            for _ in _kept(path, 0):
+                pass
 
 
 def _open(path: Path, start: int) -> BinaryIO:
-    if start and path.exists():
-        replace(path, _kept(path, start))
-    return open(path, "ab" if start else "wb", buffering=0)
+    if not start:
+        return create(path, buffering=0)
+    if path.exists():
+        replace_by_parts(path, _kept(path, start))
+    return append(path, buffering=0)
 
 
-def _kept(path: Path, start: int) -> bytes:
-    *lines, _ = path.read_bytes().split(b"\n")  # what follows the last line end is empty or incomplete
-    kept = []
-    for number, line in enumerate(lines, 1):
+def _kept(path: Path, start: int) -> Iterator[bytes]:
+    """Yields the complete lines up to a step."""
+    for number, line in enumerate(read_lines(path), 1):
         try:
             step = json.loads(line)["step"]
-        except (ValueError, TypeError, KeyError):
+            is_kept = step <= start
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise ValueError(
                 f"{path}: line {number} is not a record; repair or remove the file to continue"
             ) from None
-        if step <= start:
-            kept.append(line + b"\n")
-    return b"".join(kept)
+        if is_kept:
+            yield line + b"\n"
 
 
 def _append(file: BinaryIO, record: dict[str, object]) -> None:

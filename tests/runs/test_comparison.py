@@ -169,7 +169,7 @@ def test_what_users_wrote_is_never_taken_for_markup(tmp_path):
         make(tmp_path / f"{job}", [0.5], "failed", error=hostile, dataset={"path": f"{job}{hostile}"})
     comparison = compare(tmp_path)
     assert comparison.html().count("<script") == 2
-    assert page(comparison)["runs"][1]["cells"][1] == f"1{hostile}"
+    assert page(comparison)["runs"][1]["cells"][1] == "1" + hostile.replace("\u2028", r"\u2028")
     console = Console(width=300, record=True, file=io.StringIO())
     console.print(comparison)
     assert "[/bold] [red]" in console.export_text()

@@ -1,0 +1,59 @@
+"""What a comparison reads of the runs below a folder, which may come from somebody else."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runner.compose.tree import Node, leaves
+from runner.process.terminal import escaped
+from runner.storage.run_directory import WEIGHTS, Directory, below
+from runner.storage.run_info import RunInfo
+
+Curve = list[tuple[int, float]]
+
+
+class Described(NamedTuple):
+    """A run of a comparison; names and texts of the settings, and the names of metrics, are escaped.
+
+    Attributes:
+        place: the path of its directory, relative to the folder.
+        settings: the plain values of its configuration, by their dotted keys.
+        info: its run info.
+        curves: every metric over the steps.
+    """
+
+    place: str
+    settings: dict[str, Node]
+    info: RunInfo
+    curves: dict[str, Curve]
+
+    @classmethod
+    def of(cls, place: str, run: Directory) -> "Described":
+        """Reads a run.
+
+        Raises:
+            ValueError: a file is damaged or leads out of the directory.
+        """
+        settings = {escaped(key): _plain(value) for key, value in leaves(run.described())}
+        return cls(place, settings, run.info, _curves(run.records))
+
+
+def ordered(folder: Path) -> list[Path]:
+    """Returns the runs below a folder, ordered by the numbers in their paths; members replace the run that has them."""
+    paths = {*below(folder)}
+    above = {parent for path in paths for parent in path.parents}
+    numbered = lambda path: [(int(part) if part.isdecimal() else -1, part) for part in path.parts]
+    return sorted(paths - above, key=numbered)
+
+
+def _plain(value: Node) -> Node:
+    return escaped(value) if isinstance(value, str) else value
+
+
+def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
+    curves: dict[str, Curve] = {}
+    for record in records:
+        for name, value in record.items():
+            if name not in ("step", WEIGHTS):
+                curves.setdefault(escaped(name), []).append((record["step"], float(value)))
+    return curves
