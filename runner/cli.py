@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command `runner`.
 
     It exits with 0, or after a line `error: ...` with 2 (a wrong command or wrong data), 3 (another process trains
-    in the run directory), 4 (storage), 5 (not finite), 6 (no complete or fitting checkpoint), 130 or 143 (stopped
-    by a signal), or 1 (anything else).
+    in the run directory), 4 (storage), 5 (not finite), 6 (no complete or fitting checkpoint), 128 and the
+    number of a signal that stopped it, such as 130, or 1 (anything else).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.argv = ["runner", *arguments]  # Hydra reads them there

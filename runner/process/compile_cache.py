@@ -1,6 +1,7 @@
 """Compiled programs: the cache on disk across processes, and their release if a process compiles very many."""
 
 import hashlib
+import logging
 import os
 import platform
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from runner.process.memory import memory_maps
 
+log = logging.getLogger("runner")
 SWITCH = "RUNNER_CACHE"
 # Memory maps of compiled programs. A small net needs 250, a GAN 1,000, and 1,000 maps take 0.1 to 0.5 GB.
 MOST_MAPS = 5_000

@@ -1,32 +1,44 @@
-"""Handling of SIGINT and SIGTERM: the first one requests to save and stop, a later one exits at once.
+"""Handling of the signals that ask for an end: the first one requests to save and stop, a later one exits at once.
 
-One request may arrive as several signals: GNU timeout signals the process and then its group, and programs such as `uv
-run` forward a Ctrl-C that the terminal has already delivered. So a signal that follows the first one within `APART`
-seconds is the same request.
+These are SIGINT and SIGTERM, SIGHUP of a closed terminal, and SIGUSR1 and SIGUSR2 of schedulers. One request may arrive
+as several signals: GNU timeout signals the process and then its group, and programs such as `uv run` forward a Ctrl-C
+that the terminal has already delivered. So a signal that follows the first one within `APART` seconds is the same
+request.
 """
 
 import contextlib
 import os
+import select
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
 from runner.process.terminal import say
 
-SIGNALS = signal.SIGINT, signal.SIGTERM
+ALWAYS = signal.SIGINT, signal.SIGTERM
+# Handled unless another program has decided about them: nohup ignores SIGHUP, and a launcher may handle SIGUSR1.
+BY_DEFAULT = signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2
 APART = 1.5  # seconds between two requests
+PATIENCE = 30.0  # seconds that a requested stop waits for a process that neither computes nor saves
+IDLE = 0.1  # the part of one core below which a process does not compute; a progress bar takes less
 _END = b"\0"  # not the number of a signal
 _received: list[int] = []
 _previous: dict[int, Any] = {}  # the handlers of the caller, during `listening`
+_saving: list[object] = []  # an entry for each save in progress
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Handles both signals as a request to stop, even if the parent process ignored SIGINT; only in the main thread.
+    """Handles the signals as a request to stop; only in the main thread.
 
-    A thread records the signals, because Python calls a handler only after the main thread returns from a compile.
+    SIGINT and SIGTERM are always handled, even if the parent process ignored SIGINT. The others are left alone if they
+    are ignored, or have a handler already. A thread records the signals, because Python calls a handler only after the
+    main thread returns from a compile. It ends the process if that does nothing for `PATIENCE` seconds after a request,
+    for example because it reads from a file system that does not answer.
     """
     _received.clear()
     if threading.current_thread() is not threading.main_thread():
@@ -37,7 +49,8 @@ def listening() -> Iterator[None]:
     watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
     watcher.start()
     wakeup = signal.set_wakeup_fd(writer)
-    _previous.update({number: signal.signal(number, _ignore) for number in SIGNALS})
+    free = [number for number in BY_DEFAULT if signal.getsignal(number) == signal.SIG_DFL]
+    _previous.update({number: signal.signal(number, _ignore) for number in (*ALWAYS, *free)})
     try:
         yield
     finally:
@@ -51,7 +64,7 @@ def listening() -> Iterator[None]:
 def leave_at_once() -> None:
     """Restores the default handlers, so that the first signal ends the process; for commands without a run to save."""
     if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
+        for number in {*ALWAYS, *_previous}:
             signal.signal(number, signal.SIG_DFL)
 
 
@@ -61,15 +74,25 @@ def asked() -> bool:
 
 
 def exit_code() -> int:
-    """Returns the exit code of a stopped command: 130 after SIGINT and 143 after SIGTERM, as in shells."""
+    """Returns the exit code of a stopped command: 128 and the number of the signal, as in shells, such as 130."""
     return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def saving() -> Iterator[None]:
+    """Marks a save in progress, for which a requested stop waits, however long the disk takes."""
+    _saving.append(None)
+    try:
+        yield
+    finally:
+        _saving.pop()
 
 
 def _watch(reader: int) -> None:
     first = 0.0
-    for byte in iter(lambda: os.read(reader, 1), _END):
+    while (byte := _next(reader)) != _END:
         number = byte[0]
-        if number not in _previous:
+        if signal.getsignal(number) is not _ignore:
             continue
         if not _received:
             first = monotonic()
@@ -80,6 +103,24 @@ def _watch(reader: int) -> None:
             )
         elif monotonic() - first >= APART:
             os._exit(128 + number)
+
+
+def _next(reader: int) -> bytes:
+    """Waits for a byte; after a request, ends the process when it has done nothing for `PATIENCE` seconds."""
+    idle, turn = 0, PATIENCE / 10
+    while True:
+        used = time.process_time()
+        if select.select([reader], [], [], turn)[0]:
+            return os.read(reader, 1)
+        is_idle = time.process_time() - used < IDLE * turn and not _saving
+        idle = idle + 1 if is_idle and _received else 0
+        if idle == 10:
+            say(
+                f"error: stopped without a save: nothing has happened for {PATIENCE:g} seconds; does a file system,"
+                " such as that of the data or of RUNNER_CACHE, still answer?",
+                sys.stderr,
+            )
+            os._exit(exit_code())
 
 
 def _ignore(number: int, frame: object) -> None:

@@ -4,7 +4,7 @@ import difflib
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,10 +33,13 @@ class EscapingFormatter(logging.Formatter):
         return escaped(super().format(record), kept="\n")
 
 
-def say(line: str) -> None:
-    """Prints a line; does nothing if the reader has exited, such as a `tee` that the same Ctrl-C has ended."""
-    with suppress(BrokenPipeError):
-        print(escaped(line), flush=True)
+def say(line: str, file: TextIO | None = None) -> None:
+    """Prints a line, by default to standard output; does nothing if it cannot be written.
+
+    The disk may be full, or the reader may have exited, such as a `tee` that the same Ctrl-C has ended.
+    """
+    with suppress(OSError, ValueError):  # a ValueError if the stream is closed
+        print(escaped(line), file=file, flush=True)
 
 
 def is_text(word: str) -> bool:

@@ -13,6 +13,7 @@ import jax
 
 from runner.errors import Misfit, StorageError, Unreadable
 from runner.loop.best import best_of
+from runner.process import signals
 from runner.process.files import sync
 from runner.storage import arrays, seals
 
@@ -223,6 +224,7 @@ class Checkpoints:
         except FileNotFoundError:
             return None  # a writer has just deleted the step
 
+    @signals.saving()
     def _save(self, step: int, state: Any, extra: dict, note: dict) -> None:
         try:
             self._write(step, state, extra, note, "draft")

@@ -32,6 +32,29 @@ with signals.listening():
     thread.join()
 sys.exit(signals.exit_code())
 """
+# A child that waits for a file that nobody writes, after it was asked to stop; it may save, or compute, meanwhile.
+STUCK = """
+import contextlib, hashlib, os, signal, sys, threading
+from runner.process import signals
+
+path, work = sys.argv[1:]
+signals.PATIENCE = 0.2
+
+def ask():
+    with signals.saving() if work == "saves" else contextlib.nullcontext():
+        signal.raise_signal(signal.SIGTERM)
+        if work:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 3_000_000)
+        if work == "saves":
+            threading.Event().wait(1)
+        if work:
+            open(path, "w").close()
+
+with signals.listening():
+    threading.Thread(target=ask).start()
+    open(path).close()
+os._exit(signals.exit_code() + 1)
+"""
 # A forked worker that says when it is there, and is then ended by its parent.
 FORKED = """
 import os, signal
@@ -67,7 +90,7 @@ def receive(number):
 
 @pytest.fixture(autouse=True)
 def _handlers():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (*signals.ALWAYS, *signals.BY_DEFAULT)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -177,13 +200,48 @@ def test_a_verb_that_saves_no_run_is_left_at_once():
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_other_signals_and_other_threads_ask_for_nothing():
-    listened = []
-    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+@pytest.mark.parametrize("number", signals.BY_DEFAULT)
+def test_a_closed_terminal_and_a_scheduler_ask_to_stop_too(number):
     with signals.listening():
-        signal.raise_signal(signal.SIGUSR1)
-    signal.signal(signal.SIGUSR1, before)
+        receive(number)
+    assert signals.exit_code() == 128 + number
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", signals.BY_DEFAULT)
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None], ids=["ignored", "handled"])
+def test_such_a_signal_is_left_to_whoever_has_decided_about_it(number, handler):
+    signal.signal(number, handler)
+    with signals.listening():
+        signal.raise_signal(number)
+        signals.leave_at_once()
+        assert signal.getsignal(number) == handler
     assert not signals.asked()
+
+
+def test_a_handler_that_is_installed_during_a_run_has_the_signal_to_itself():
+    received = []
+    with signals.listening():
+        signal.signal(signal.SIGUSR1, lambda *_: received.append("own"))
+        signal.raise_signal(signal.SIGUSR1)
+        receive(signal.SIGUSR2)  # the watcher has read both
+    assert (received, signals.exit_code()) == (["own"], 128 + signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("work", ["", "computes", "saves"])
+def test_a_process_that_waits_in_vain_ends_after_a_request_unless_it_computes_or_saves(work, tmp_path):
+    os.mkfifo(tmp_path / "cached")
+    ended = child(STUCK, tmp_path / "cached", work)
+    assert ended.stdout.count("stopping") == 1
+    if work:
+        assert (ended.returncode, ended.stderr) == (144, "")
+    else:
+        assert ended.returncode == 143
+        assert ended.stderr.startswith("error: stopped without a save: nothing has happened for 0.2 seconds")
+
+
+def test_other_threads_ask_for_nothing():
+    listened = []
 
     def listen():
         with signals.listening():
