@@ -1,29 +1,25 @@
 """The entry point `runner`: dispatches arguments to a run, a sweep or a command for saved runs."""
 
 import atexit
-import io
 import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 from runner.errors import Stopped, describe, exit_code, is_deliberate
-from runner.process import signals
+from runner.process import output, signals
 from runner.process.compile_cache import keep_compiled_programs
-from runner.process.terminal import EscapingFormatter, escaped
+from runner.process.terminal import EscapingFormatter, say
 
 
 def command() -> None:
     """Runs the console script `runner`, and exits without finalizing the interpreter, which takes 0.25 seconds."""
     code: Any = 0
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None if it is closed
-            stream.reconfigure(errors="backslashreplace")  # for what the encoding of the terminal lacks
+    output.replace_streams()
     try:
         main()
     except SystemExit as exit:
@@ -33,8 +29,7 @@ def command() -> None:
     signals.leave_at_once()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(BrokenPipeError):  # the reader has closed the pipe
-            stream.flush()
+        stream.flush()
     os._exit(code or 0)
 
 
@@ -55,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except Exception as error:
             if "traceback=true" in arguments:
                 raise
-            print(f"error: {escaped(_line(error))}", file=sys.stderr)
+            say(f"error: {_line(error)}", sys.stderr)
             sys.exit(signals.exit_code() if isinstance(error, Stopped) else exit_code(error))
 
 
@@ -67,10 +62,14 @@ def _dispatch(arguments: list[str]) -> None:
         from runner.process.version import __version__
 
         print(f"runner {__version__}, JAX {version('jax')}")
+        output.refuse_lost()
     elif word in verbs.VERBS:
-        if word != verbs.resume.__name__:
-            signals.leave_at_once()
-        verbs.call(word, [argument for argument in arguments[1:] if not argument.startswith("traceback=")])
+        words = [argument for argument in arguments[1:] if not argument.startswith("traceback=")]
+        if word == verbs.resume.__name__:
+            return verbs.call(word, words)
+        signals.leave_at_once()
+        verbs.call(word, words)
+        output.refuse_lost()
     elif word and "=" not in word and not word.startswith(("-", "~")):
         raise verbs.unknown_verb(word)
     else:
@@ -87,9 +86,11 @@ def _train(arguments: list[str]) -> None:
     parser.error = _refuse
     parsed = parser.parse_args(arguments)
     if parsed.help or parsed.shell_completion:
-        return launch.show(parsed, parser)
+        launch.show(parsed, parser)
+        return output.refuse_lost()
     if any((parsed.hydra_help, parsed.cfg, parsed.info)):
-        return _hydra()
+        _hydra()
+        return output.refuse_lost()
     folders = [parsed.config_dir] if parsed.config_dir else []
     if parsed.multirun:
         return _sweep(parsed.overrides, folders)

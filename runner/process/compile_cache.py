@@ -1,7 +1,6 @@
 """Compiled programs: the cache on disk across processes, and their release if a process compiles very many."""
 
 import hashlib
-import logging
 import os
 import platform
 import stat
@@ -11,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from runner.process.memory import memory_maps
+from runner.process.terminal import say
 
-log = logging.getLogger("runner")
 SWITCH = "RUNNER_CACHE"
 # Memory maps of compiled programs. A small net needs 250, a GAN 1,000, and 1,000 maps take 0.1 to 0.5 GB.
 MOST_MAPS = 5_000
@@ -46,7 +45,7 @@ def keep_compiled_programs() -> None:
         return
     if fault:
         remedy = f"remove it, or name another folder by {SWITCH}"
-        print(f"warning: compiled programs are not cached: {fault}; {remedy}", file=sys.stderr)
+        say(f"warning: compiled programs are not cached: {fault}; {remedy}", sys.stderr)
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     # A short run compiles many small programs, each of which is worth caching.

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from time import monotonic
-from typing import Any
+from typing import Any, TextIO
 
 from runner.process.terminal import say
 
@@ -97,9 +97,10 @@ def _watch(reader: int) -> None:
         if not _received:
             first = monotonic()
             _received.append(number)
-            say(
+            _tell(
                 "stopping: the state is saved at the end of the running steps;"
-                f" a second signal, {APART} seconds later, exits at once"
+                f" a second signal, {APART} seconds later, exits at once",
+                sys.stdout,
             )
         elif monotonic() - first >= APART:
             os._exit(128 + number)
@@ -115,12 +116,19 @@ def _next(reader: int) -> bytes:
         is_idle = time.process_time() - used < IDLE * turn and not _saving
         idle = idle + 1 if is_idle and _received else 0
         if idle == 10:
-            say(
+            _tell(
                 f"error: stopped without a save: nothing has happened for {PATIENCE:g} seconds; does a file system,"
                 " such as that of the data or of RUNNER_CACHE, still answer?",
                 sys.stderr,
             )
             os._exit(exit_code())
+
+
+def _tell(line: str, file: TextIO) -> None:
+    """Prints a line, and waits for that no longer than a second: its reader may have stopped to read."""
+    telling = threading.Thread(target=say, args=(line, file), daemon=True)
+    telling.start()
+    telling.join(1)
 
 
 def _ignore(number: int, frame: object) -> None:

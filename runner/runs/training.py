@@ -245,6 +245,7 @@ class _LogFile(logging.FileHandler):
 def _logging_to(path: Path):
     handler = _LogFile(path)
     handler.setFormatter(EscapingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.handleError = lambda record: None  # a full disk does not print a traceback for each line
     current = threading.current_thread()
     if current is not threading.main_thread():  # one of several runs, each in a thread
         handler.addFilter(lambda record: record.thread == current.ident)
