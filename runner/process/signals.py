@@ -27,7 +27,7 @@ PATIENCE = 30.0  # seconds that a requested stop waits for a process that neithe
 IDLE = 0.1  # the part of one core below which a process does not compute; a progress bar takes less
 _END = b"\0"  # not the number of a signal
 _received: list[int] = []
-_previous: dict[int, Any] = {}  # the handlers of the caller, during `listening`
+_entered: list[tuple[int, dict[int, Any]]] = []  # the wakeup fd and the handlers before each `listening`
 _saving: list[object] = []  # an entry for each save in progress
 
 
@@ -50,11 +50,11 @@ def listening() -> Iterator[None]:
     watcher.start()
     wakeup = signal.set_wakeup_fd(writer)
     free = [number for number in BY_DEFAULT if signal.getsignal(number) == signal.SIG_DFL]
-    _previous.update({number: signal.signal(number, _ignore) for number in (*ALWAYS, *free)})
+    _entered.append((wakeup, {number: signal.signal(number, _ignore) for number in (*ALWAYS, *free)}))
     try:
         yield
     finally:
-        _restore(wakeup)
+        _restore()
         os.write(writer, _END)
         watcher.join()
         os.close(reader)
@@ -64,7 +64,7 @@ def listening() -> Iterator[None]:
 def leave_at_once() -> None:
     """Restores the default handlers, so that the first signal ends the process; for commands without a run to save."""
     if threading.current_thread() is threading.main_thread():
-        for number in {*ALWAYS, *_previous}:
+        for number in {*ALWAYS, *(number for _, handlers in _entered for number in handlers)}:
             signal.signal(number, signal.SIG_DFL)
 
 
@@ -135,11 +135,16 @@ def _ignore(number: int, frame: object) -> None:
     """Does nothing; the watcher thread records the signal."""
 
 
-def _restore(wakeup: int = -1) -> None:
-    if _previous:
-        signal.set_wakeup_fd(wakeup)
-    while _previous:
-        signal.signal(*_previous.popitem())
+def _restore() -> None:
+    wakeup, handlers = _entered.pop()
+    signal.set_wakeup_fd(wakeup)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
-os.register_at_fork(after_in_child=_restore)  # a signal to a forked worker does not stop its parent
+def _restore_all() -> None:
+    while _entered:
+        _restore()
+
+
+os.register_at_fork(after_in_child=_restore_all)  # a signal to a forked worker does not stop its parent

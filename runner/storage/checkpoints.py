@@ -40,8 +40,7 @@ class Checkpoints:
         self, directory: str | Path, mode: str = "min", on_saved: Callable[[int], None] | None = None
     ):
         self.directory = Path(directory).absolute()
-        self._mode = mode
-        self._on_saved = on_saved
+        self._mode, self._on_saved = mode, on_saved
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._pending: Future | None = None
         self._broken: set[int] = set()  # the steps that `newest` rejected
@@ -234,9 +233,8 @@ class Checkpoints:
                 self._write(step, state, extra, note, "draft-again")
             except Exception as again:
                 saved = ", ".join(map(str, self.steps)) or "none"
-                raise StorageError(
-                    f"{self._folder(step)}: was not saved: {_line(again)}; steps that are: {saved}"
-                ) from again
+                message = f"{self._folder(step)}: was not saved: {_line(again)}; steps that are: {saved}"
+                raise StorageError(message) from again
         if self._on_saved is not None:
             self._on_saved(step)
         self._delete_old_steps()

@@ -1,7 +1,6 @@
 """Compiled programs in memory: released where there are very many, and otherwise kept."""
 
 import functools
-import os
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 from runner.compose.build import build
 from runner.compose.command_line import compose
 from runner.loop import compiled, loop
-from runner.process.compile_cache import keep_compiled_programs, release_programs
+from runner.process.compile_cache import release_programs
 from runner.process.memory import memory_maps
 
 
@@ -58,19 +57,3 @@ def test_runs_of_many_structures_in_one_process_keep_its_memory_maps_bounded(mon
     for size in range(9, 15):
         train(f"net.hidden_sizes=[{size}]")
         assert memory_maps() - before < 3 * of_one_run
-
-
-def test_a_cache_that_holds_a_pipe_is_not_used(tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path))
-    for name in ("CACHE_DIR", "MIN_ENTRY_SIZE_BYTES", "MIN_COMPILE_TIME_SECS"):  # restored after the test
-        prefix = "JAX_COMPILATION_" if name == "CACHE_DIR" else "JAX_PERSISTENT_CACHE_"
-        monkeypatch.setenv(prefix + name, "")
-        monkeypatch.delenv(prefix + name)
-    keep_compiled_programs()
-    folder = os.environ.pop("JAX_COMPILATION_CACHE_DIR")
-    os.mkfifo(f"{folder}/jit_step-cache")
-    keep_compiled_programs()
-    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-    assert caplog.messages == [
-        f"{folder}/jit_step-cache: is not a file; remove it, or no compiled program is kept"
-    ]

@@ -112,6 +112,17 @@ def test_the_first_signal_asks_even_where_it_was_ignored_and_all_is_then_as_befo
         assert not signals.asked()
 
 
+def test_a_command_within_another_leaves_signals_to_the_outer_one():
+    before = signal.getsignal(signal.SIGTERM)
+    with signals.listening():
+        with signals.listening():
+            pass
+        assert not signals.asked()
+        receive(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_leaves_at_once_even_from_a_call_that_python_cannot_interrupt(number):
     ended = child(STRUCK_TWICE, number.value, 0, 20_000_000)

@@ -34,6 +34,7 @@ def end_with_each_error(number):
         train(RUN, f"busy/{number}")
 
 
+@pytest.mark.slow
 def test_30_runs_leave_no_file_thread_or_handler_behind():
     train_run(0)
     end_with_each_error(0)
