@@ -102,7 +102,7 @@ class Summarizing(Protocol):
 
 
 class TakingBatches(Protocol):
-    """Takes several batches in one step."""
+    """Uses several batches in one step."""
 
     @property
     def batches_per_step(self) -> int | None:
@@ -119,7 +119,7 @@ class ShapingNets(Protocol):
 
 
 class CountingUpdates(Protocol):
-    """Makes several updates in one step, by which schedules count."""
+    """Performs several updates in one step, by which schedules count."""
 
     def updates_per_step(self) -> dict[str, int]:
         """Returns the number of updates for each field that is an optimizer, if it is more than one."""
@@ -127,7 +127,7 @@ class CountingUpdates(Protocol):
 
 
 class Averaging(Protocol):
-    """Says which weights sample and are evaluated."""
+    """Declares which weights sample and are evaluated."""
 
     @property
     def weights(self) -> str:
@@ -136,7 +136,7 @@ class Averaging(Protocol):
 
 
 class Standardizing(Protocol):
-    """Says whether x is standardized before it reaches a net; data that is not is checked for its scale."""
+    """Declares whether x is standardized before it reaches a net; data that is not is checked for its scale."""
 
     @property
     def standardize(self) -> bool:
@@ -186,7 +186,7 @@ def weights(scenario: Scenario) -> str:
 
 
 def refuse_misspelled(scenario: object) -> None:
-    """Refuses public members of a scenario's class that almost have the name of a member that the scenario lacks.
+    """Checks that no public member of a scenario's class has almost the name of a member that the scenario lacks.
 
     Nothing calls a method `sampel`, so the scenario would train for hours and then could not sample. This is an error
     because a warning is easily missed, and a helper that is meant to be there only needs another name. The settings of

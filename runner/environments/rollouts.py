@@ -60,7 +60,7 @@ def collect(
     states: PyTree,
     returns: jax.Array,
 ) -> Rollout:
-    """Takes `steps` steps in every copy; a copy whose episode has ended starts a new one.
+    """Runs `steps` steps in every copy; a copy whose episode has ended starts a new one.
 
     Args:
         environment: the environment.

@@ -26,7 +26,7 @@ class Unfailing(io.FileIO):
 
 
 def replace_streams() -> None:
-    """Makes `sys.stdout` and `sys.stderr` such streams; what their encoding lacks is written as its code.
+    """Replaces `sys.stdout` and `sys.stderr` by such streams; what their encoding lacks is written as its code.
 
     Closed descriptors are opened as /dev/null: the next file that is opened would have their number, and receive what
     libraries print.
