@@ -31,7 +31,7 @@ class Diffusion:
     Source: Ho et al. 2020, equation 14, with the cosine schedule of Nichol and Dhariwal 2021 in the continuous form
     of the Keras example "Denoising Diffusion Implicit Models" (Béres 2022); sampling after Song et al. 2021, equation
     12 without noise. Unlike in that example, x is standardized by statistics of the training rows, which are part of
-    the state, instead of by a normalization layer, the moving average is warmed up, and the BatchNorm statistics of the
+    the state, instead of by a normalization layer, the moving average is debiased, and the BatchNorm statistics of the
     net are not averaged.
 
     Attributes:
@@ -43,7 +43,7 @@ class Diffusion:
         min_signal_rate: at time 1, above 0.
         max_signal_rate: at time 0, below 1. 0.95 leaves noise that suits images; points need 0.9999.
         diffusion_steps: steps of a sample, unless `sample` is given another number.
-        ema: decay of the moving average of the net, warmed up, by which it samples and is evaluated, or None.
+        ema: decay of the debiased moving average of the net, by which it samples and is evaluated, or None.
     """
 
     net: NetLike
@@ -87,7 +87,7 @@ class Diffusion:
 
     def evaluate(self, key: Key, state: DiffusionState, batch: Batch) -> Metrics:
         """Returns the losses of held-out x at random times, each [B]."""
-        net = averages.averaged(state.net, state.average)
+        net = averages.averaged(state.net, state.average, state.step)
         return self._losses(key, net, state.inputs, batch["x"], is_training=False)[0]
 
     def _losses(self, key: Key, net: TrainState, inputs: Statistics, x: jax.Array, is_training: bool):
@@ -111,7 +111,7 @@ class Diffusion:
     ) -> jax.Array:
         """Turns noise into x `[n, ...]`, without further randomness; `diffusion_steps` may be any number from 1."""
         steps = override(self, "diffusion_steps", diffusion_steps, count)
-        net = averages.averaged(state.net, state.average)
+        net = averages.averaged(state.net, state.average, state.step)
         noise = jax.random.normal(key, (n, *state.inputs.mean.shape))
 
         def denoise(number, carry):

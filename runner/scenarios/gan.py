@@ -35,10 +35,10 @@ class GAN:
         discriminator_optimizer: of the discriminator.
         loss: the losses of the two players.
         latent_size: size of the latents, which are standard normal.
-        critic_steps: updates of the discriminator for each update of the generator.
+        critic_steps: updates of the discriminator for each update of the generator; each is compiled separately.
         r1: weight of half the squared gradient norm of the logits at real x (Mescheder et al. 2018), or None.
         gradient_penalty: weight of (gradient norm - 1)^2 between real and fake x (Gulrajani et al. 2017), or None.
-        ema: decay of the moving average of the generator, warmed up, by which it samples and is evaluated, or None.
+        ema: decay of the debiased moving average of the generator, by which it samples and is evaluated, or None.
     """
 
     generator: NetLike
@@ -58,8 +58,7 @@ class GAN:
 
     def __post_init__(self):
         require(self, loss=adversarial_loss, latent_size=count, critic_steps=count, ema=optional(decay))
-        require(self, r1=optional(weight), gradient_penalty=optional(weight))
-        require(self, critic_steps=at_most(1000))  # each is compiled separately
+        require(self, critic_steps=at_most(1000), r1=optional(weight), gradient_penalty=optional(weight))
 
     def updates_per_step(self) -> dict[str, int]:
         """Returns the number of updates of the discriminator, by which its schedule counts."""
@@ -122,7 +121,8 @@ class GAN:
 
     def sample(self, key: Key, state: GANState, n: int) -> jax.Array:
         """Samples x `[n, ...]` from the averaged generator, or from the raw one if there is no average."""
-        return infer(self.generator, averages.averaged(state.generator, state.average), self._latents(key, n))
+        generator = averages.averaged(state.generator, state.average, state.step)
+        return infer(self.generator, generator, self._latents(key, n))
 
     def evaluate(self, key: Key, state: GANState, batch: Batch) -> Metrics:
         """Returns the logits of held-out and of generated x, and the losses of both players, each [B]."""
