@@ -84,7 +84,7 @@ def _train(arguments: list[str]) -> None:
 
     parser = get_args_parser()
     parser.error = _refuse
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_intermixed_args(arguments)
     if parsed.help or parsed.shell_completion:
         launch.show(parsed, parser)
         return output.refuse_lost()

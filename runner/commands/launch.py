@@ -18,8 +18,9 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from runner.compose.checks import check, complete
-from runner.compose.choices import Loader, loader_of, opened
-from runner.compose.command_line import checked, is_hydras, jobs
+from runner.compose.choices import loader_of, opened
+from runner.compose.command_line import checked
+from runner.compose.sweeps import Job, composed, texts
 from runner.compose.tree import TARGET, target_of
 from runner.compose.trust import refuse_linked
 from runner.errors import ConfigError, Occupied
@@ -48,6 +49,8 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Prepare) -> f
     """
     with opened(folders) as hydra, _hydra_config_of_the_caller():
         config, whole = checked(overrides, loader_of(hydra), {})
+        if whole.hydra.mode == RunMode.MULTIRUN:
+            raise ConfigError("hydra.mode: MULTIRUN is a sweep; add -m")
         HydraConfig.instance().set_config(whole)
         call, callbacks = prepare(config, Path(OmegaConf.select(whole, "hydra.run.dir"))), Callbacks(whole)
         callbacks.on_run_start(config=whole, config_name="config")
@@ -90,15 +93,15 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
         Exception: the error of the first job that failed.
     """
     with opened(folders) as hydra:
-        configs = _checked(overrides, loader_of(hydra))
-        master = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
+        master, configs = composed(overrides, hydra)
         folder = Path(master.hydra.sweep.dir)
 
         def job(_: DictConfig) -> object:
             own = HydraConfig.get()
-            known = configs.get(tuple(own.overrides.task))
+            settings = texts(own.overrides.task)
+            known = configs.get(tuple(settings))
             # A job that is not known was added by the sweeper.
-            config = known or checked(list(own.overrides.task), loader_of(hydra), {})[0]
+            config = known or checked(settings, loader_of(hydra), {})[0]
             takes_prepared = target_of(own.launcher) == "hydra_plugins.runner.inprocess.InProcessLauncher"
             return task(config, Path(own.runtime.output_dir), takes_prepared)
 
@@ -110,11 +113,11 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
             sweeper = Plugins.instance().instantiate_sweeper(
                 config=master, hydra_context=context, task_function=job
             )
-            sweeper.sweep(arguments=list(master.hydra.overrides.task))
+            sweeper.sweep(arguments=texts(master.hydra.overrides.task))
             callbacks.on_multirun_end(config=master, config_name="config")
 
 
-def _frozen(configs: dict[tuple[str, ...], dict], folder: Path) -> dict[tuple[str, ...], dict]:
+def _frozen(configs: dict[Job, dict], folder: Path) -> dict[Job, dict]:
     """Returns for each job the configuration of its first start in this folder, and saves new ones.
 
     So an edit between two starts of a sweep does not mix two configurations in it.
@@ -153,14 +156,3 @@ def show(arguments: Namespace, parser: ArgumentParser) -> None:
             hydra.shell_completion("config", arguments.overrides)
         else:
             hydra.app_help("config", parser, arguments)
-
-
-def _checked(overrides: Sequence[str], loader: Loader) -> dict[tuple[str, ...], dict]:
-    hydras = [text for text in overrides if is_hydras(text)]
-    configs, bases = {}, {}
-    for number, job in enumerate(jobs([text for text in overrides if text not in hydras])):
-        try:
-            configs[tuple(job)], loader.jobs[tuple(job)] = checked([*hydras, *job], loader, bases)
-        except ConfigError as error:
-            raise ConfigError(f"{error} (job {number} of the sweep)") from error
-    return configs

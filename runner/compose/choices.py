@@ -13,6 +13,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from runner.compose.signatures import signature
@@ -96,6 +97,21 @@ class Loader(ConfigLoaderImpl):
         self.repository = Repository(path)
         self.jobs: dict[tuple[str, ...], DictConfig] = {}
 
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """Returns a composed configuration; see `settle`."""
+        config = super().load_configuration(
+            config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+        )
+        settle(config)
+        return config
+
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Returns the configuration of a job; resolved values such as the time of day are those of the sweep."""
         composed = self.jobs.get(tuple(sweep_overrides))
@@ -109,6 +125,34 @@ class Loader(ConfigLoaderImpl):
     ) -> list[str]:
         """Returns the choices of a group; Hydra would copy its whole repository for each group."""
         return self.repository.get_group_options(group_name, results_filter)
+
+
+def settle(config: DictConfig) -> None:
+    """Expands `~` in the directories of a run and a sweep.
+
+    Raises:
+        ConfigError: there is no such home, or a setting contradicts what a run directory is.
+    """
+    hydra = config.hydra
+    if hydra.job.chdir:
+        raise ConfigError(
+            "hydra.job.chdir: runs do not change the working directory, which all runs of a process share; leave it"
+            " out, and name folders by hydra.run.dir and hydra.sweep.dir"
+        )
+    if hydra.output_subdir is not None:
+        raise ConfigError(
+            "hydra.output_subdir: config.yaml in the run directory has all settings; leave it out"
+        )
+    if any("filename" in handler for handler in (hydra.job_logging.get("handlers") or {}).values()):
+        raise ConfigError("hydra.job_logging: runner.log in the run directory is the log; leave it out")
+    for key in ("run", "sweep"):
+        node = hydra[key]
+        folder = OmegaConf.to_container(node, resolve=False)["dir"]  # pyright: ignore
+        if str(folder).startswith("~"):
+            try:
+                node.dir = str(Path(folder).expanduser())
+            except RuntimeError as error:
+                raise ConfigError(f"hydra.{key}.dir: {folder}: {error}; name the folder without ~") from error
 
 
 def loader_of(hydra: Hydra) -> Loader:

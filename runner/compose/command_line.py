@@ -2,14 +2,11 @@
 
 import copy
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -17,10 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.compose.checks import OFF, check
-from runner.compose.choices import Loader, loader_of, opened
-from runner.compose.tree import Node, is_reference, referenced
+from runner.compose.choices import Loader, loader_of, opened, settle
+from runner.compose.overrides import parse, quoted, refuse_twice
+from runner.compose.tree import Node, is_reference, leaves, referenced
 from runner.errors import ConfigError
-from runner.process.terminal import is_text, near
+from runner.process.terminal import near
 
 
 def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict:
@@ -54,9 +52,9 @@ def checked(overrides: Sequence[str], loader: Loader, bases: dict) -> tuple[dict
     Raises:
         ConfigError: a setting or a choice of a part is wrong.
     """
-    parsed = _parse(overrides)
+    parsed = parse(overrides)
     _refuse_sweeps(parsed)
-    _refuse_twice(parsed)
+    refuse_twice(parsed)
     groups = [override for override in parsed if _is_group(override, loader)]
     for override in groups:
         _check_choice(override, loader)
@@ -69,7 +67,10 @@ def checked(overrides: Sequence[str], loader: Loader, bases: dict) -> tuple[dict
         if not is_hydras(str(override.input_line)):
             _check_key(override, base)
     whole = _changed(bases[chosen], values, parsed)
-    return check(_resolved(whole), known=set(base)), whole
+    config = check(_resolved(whole), known=set(base))
+    if config["seeds"] is not None:
+        _refuse_settings_of_seeds(whole, config)
+    return config, whole
 
 
 def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> dict:
@@ -78,7 +79,7 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
     Raises:
         ConfigError: another setting is changed, or a value is wrong.
     """
-    changed, parsed = OmegaConf.create(dict(config)), _parse(overrides)
+    changed, parsed = OmegaConf.create(dict(config)), parse(overrides)
     allow = [override.value() for override in parsed if override.key_or_group == "allow"]
     allowed = [key for value in allow for key in (value if isinstance(value, list) else [value])]
     for override in parsed:
@@ -98,35 +99,16 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
     return check(plain, known=set(config))
 
 
-def jobs(overrides: Sequence[str]) -> list[list[str]]:
-    """Returns the overrides of each job of a sweep."""
-    return [job for batch in BasicSweeper.split_arguments(_parse(overrides), None) for job in batch]
-
-
-def _parse(overrides: Sequence[str]) -> list[Override]:
-    for text in overrides:
-        if not is_text(text):
-            raise ConfigError(
-                f"{text}: is not text in {sys.getfilesystemencoding()}, the encoding of this locale;"
-                " set PYTHONUTF8=1 if it is UTF-8, and take another name if it is not"
-            )
-    try:
-        return OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        what = f"cannot read the settings: {str(error).splitlines()[0]}"
-        raise ConfigError(f"{what}; they are key=value, quoted if a value is not plain") from error
-
-
 def _load(loader: Loader, overrides: Sequence[Override]) -> DictConfig:
     texts = [str(override.input_line) for override in overrides]
-    with _as_config_error():
+    with as_config_error():
         return loader.load_configuration("config", texts, run_mode=RunMode.RUN)
 
 
 def _changed(base: DictConfig, values: Sequence[Override], overrides: Sequence[Override]) -> DictConfig:
     """Returns a composed configuration with changed settings, equal to the one that Hydra composes with them."""
     whole = copy.deepcopy(base)
-    with _as_config_error():
+    with as_config_error():
         ConfigLoaderImpl._apply_overrides_to_config(list(values), whole)
     own = [override for override in overrides if not override.is_hydra_override()]
     hydras = [override for override in overrides if override.is_hydra_override()]
@@ -134,11 +116,12 @@ def _changed(base: DictConfig, values: Sequence[Override], overrides: Sequence[O
     whole.hydra.overrides.hydra = [override.input_line for override in hydras]
     job = whole.hydra.job
     job.override_dirname = get_overrides_dirname(own, **job.config.override_dirname)
+    settle(whole)
     return whole
 
 
 @contextmanager
-def _as_config_error() -> Iterator[None]:
+def as_config_error() -> Iterator[None]:
     """Converts the errors of Hydra to a ConfigError with a message of one line."""
     try:
         yield
@@ -160,6 +143,20 @@ def _resolved(config: DictConfig) -> Node:
         raise ConfigError(" ".join(str(error).split())) from error
 
 
+def _refuse_settings_of_seeds(whole: DictConfig, config: Mapping) -> None:
+    """Raises ConfigError if a setting follows the seed, which the members of `seeds` would not do."""
+    first, count = config["seed"], config["seeds"]
+    other = copy.deepcopy(whole)
+    other.seed = first + 1
+    before, after = (dict(leaves(_resolved(each))) for each in (whole, other))
+    following = [key for key in before if key != "seed" and before[key] != after.get(key)]
+    if following:
+        raise ConfigError(
+            f"{following[0]}: follows seed, but the runs of seeds= differ in nothing else; sweep instead:"
+            f" -m 'seed=range({first},{first + count})'"
+        )
+
+
 def is_hydras(text: str) -> bool:
     """Returns whether a setting is one of Hydra's own and not of the run."""
     return re.match(r"[+~]*hydra\b", text) is not None
@@ -172,15 +169,9 @@ def _is_group(override: Override, loader: Loader) -> bool:
 def _refuse_sweeps(overrides: Sequence[Override]) -> None:
     for override in overrides:
         if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line}: several values are a sweep; add -m")
-
-
-def _refuse_twice(overrides: Sequence[Override]) -> None:
-    seen: dict[str, str] = {}
-    for override in overrides:
-        key, text = override.get_key_element(), override.get_value_element_as_str()
-        if seen.setdefault(key, text) != text:
-            raise ConfigError(f"{key} is given twice ({seen[key]}, {text})")
+            one = quoted(str(override.input_line))
+            remedy = f", or say {one} if it is one" if one else ""
+            raise ConfigError(f"{override.input_line}: several values are a sweep; add -m{remedy}")
 
 
 def _check_choice(override: Override, loader: Loader) -> None:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from runner.compose.build import build, follow, make
 from runner.compose.checks import complete
 from runner.compose.choices import opened
-from runner.compose.command_line import change, checked, compose, jobs
+from runner.compose.command_line import change, checked, compose
 from runner.errors import ConfigError
 from runner.storage.run_directory import differences
 
@@ -105,12 +105,6 @@ def test_a_saved_configuration_changes_only_where_it_is_free():
         change(config, ["seed=3"], ["steps"])
     with pytest.raises(ConfigError, match="steps: 'x' is not a whole number"):
         change(config, ["steps=x"], ["steps"])
-
-
-def test_a_sweep_is_the_product_of_its_values():
-    assert jobs(["net=mlp,cnn", "seed=range(2)"]) == [
-        [f"net={net}", f"seed={seed}"] for net in ("mlp", "cnn") for seed in (0, 1)
-    ]
 
 
 def test_a_command_is_checked_without_jax():
