@@ -124,12 +124,15 @@ def fit(config: Mapping, scenario: Scenario[PyTree], spec: Spec) -> Scenario[PyT
 
 
 def _wrapped(config: Mapping, scenario: Scenario[PyTree]) -> Scenario[PyTree]:
-    """Wraps a scenario as the settings `freeze`, `watch` and `ensemble` require."""
-    from runner.scenarios import Ensemble, Frozen, Watched
+    """Wraps a scenario as the settings `freeze`, `ema`, `watch` and `ensemble` require, from the inside out."""
+    from runner.scenarios import Averaged, Ensemble, Frozen, Watched
 
-    for key, wrapper in (("freeze", Frozen), ("watch", Watched)):
-        if config[key]:
-            scenario = wrapper(scenario, tuple(config[key]))
+    if config["freeze"]:
+        scenario = Frozen(scenario, tuple(config["freeze"]))
+    if config["ema"] is not None:
+        scenario = Averaged(scenario, float(config["ema"]))
+    if config["watch"]:
+        scenario = Watched(scenario, tuple(config["watch"]))
     return scenario if config["ensemble"] is None else Ensemble(scenario, config["ensemble"])
 
 

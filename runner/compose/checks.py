@@ -17,7 +17,7 @@ from runner.compose.tree import (
     target_of,
     transform,
 )
-from runner.core.bounds import Bound, at_least, at_most, count
+from runner.core.bounds import Bound, at_least, at_most, count, decay
 from runner.errors import ConfigError
 from runner.process.terminal import near
 
@@ -33,6 +33,7 @@ TOP = {  # of each setting of a run itself: its types, their names in messages, 
     "steps": ((int,), "a whole number", *STEPS),
     "one_batch": ((bool,), "true or false"),
     "ensemble": ((int, OFF), "a whole number or null", *GROUP),
+    "ema": ((float, int, OFF), "a number or null", decay),
     "init_from": ((str, OFF), "a run's directory or null"),
     "init_step": ((int, OFF), "a whole number or null"),
     "init_names": NAMES,

@@ -1,11 +1,23 @@
 """Exponential moving averages of the parameters of a net; a decay of None turns an average off."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from runner.core.leaves import PyTree, copy
 from runner.core.nets import TrainState
 from runner.core.protocol import Params
+
+
+class AveragedNet(NamedTuple):
+    """A `TrainState` with the average of its parameters, as `runner.scenarios.Averaged` keeps it."""
+
+    params: Params
+    net_state: PyTree
+    opt_state: PyTree
+    average: Params
+    step: jax.Array  #: int32, the number of steps so far
 
 
 def start(params: Params, decay: float | None) -> PyTree:

@@ -1,6 +1,7 @@
 """Training algorithms, each of which defines one update."""
 
 from runner.scenarios.autoencoder import Autoencoder, AutoencoderState
+from runner.scenarios.averaged import Averaged
 from runner.scenarios.diffusion import Diffusion, DiffusionState
 from runner.scenarios.ensemble import Ensemble
 from runner.scenarios.gan import GAN, GANState
@@ -19,6 +20,7 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "AutoencoderState",
+    "Averaged",
     "Diffusion",
     "DiffusionState",
     "Ensemble",

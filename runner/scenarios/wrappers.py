@@ -6,37 +6,20 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from runner.core import (
-    Batch,
-    Key,
-    Metrics,
-    PyTree,
-    Scenario,
-    Spec,
-    begins,
-    named_leaves,
-    refuse_unknown_names,
-)
+from runner.core import Batch, Key, Metrics, PyTree, Spec, begins, named_leaves, refuse_unknown_names
+from runner.core.wrapper import Wrapper
 
 
 @dataclasses.dataclass(frozen=True)
-class Wrapper:
-    """A scenario that behaves like another one, optional methods included.
+class PartsWrapper(Wrapper):
+    """A scenario that treats parts of the state of another one in its own way.
 
     Attributes:
-        scenario: the other scenario.
-        names: of parts of its state, such as "net.params.linear"; a name ends where a part of a leaf's name ends.
+        names: of parts of the state, such as "net.params.linear"; a name ends where a part of a leaf's name ends.
     """
 
-    scenario: Scenario[PyTree]
     names: tuple[str, ...]
     setting: ClassVar[str]  # by which a user chooses the names
-
-    def __getattr__(self, name: str) -> PyTree:
-        """Returns what only some scenarios have."""
-        if name == "scenario" or name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.scenario, name)
 
     def init(self, key: Key, spec: Spec) -> PyTree:
         """Returns the first state.
@@ -44,20 +27,12 @@ class Wrapper:
         Raises:
             ValueError: nothing in it has one of the names.
         """
-        state = self.scenario.init(key, spec)
+        state = super().init(key, spec)
         refuse_unknown_names(self.setting, self.names, state)
         return state
 
-    def step(self, key: Key, state: PyTree, batch: Batch) -> tuple[PyTree, Metrics]:
-        """Computes one step."""
-        return self.scenario.step(key, state, batch)
 
-    def evaluate(self, key: Key, state: PyTree, batch: Batch) -> Metrics:
-        """Evaluates held-out data."""
-        return self.scenario.evaluate(key, state, batch)
-
-
-class Frozen(Wrapper):
+class Frozen(PartsWrapper):
     """Keeps the named parts of the state constant.
 
     Their gradients are still computed, and count where gradients are clipped by their global norm.
@@ -74,7 +49,7 @@ class Frozen(Wrapper):
         return structure.unflatten([old if keep else new for keep, old, new in kept]), metrics
 
 
-class Watched(Wrapper):
+class Watched(PartsWrapper):
     """Records the named parts of the state: the value of a single number, the norm of anything larger."""
 
     setting: ClassVar[str] = "watch"

@@ -3,6 +3,7 @@
 import jax
 
 from runner.core import Params, PyTree, TrainState
+from runner.core.averages import AveragedNet
 
 ROWS = 40  # the most rows of a net; larger nets are listed in less detail
 
@@ -12,8 +13,9 @@ def parameter_table(state: PyTree) -> str:
 
     A net of more than 40 arrays is listed by module, and one of more than 40 modules by its first and last modules.
     """
-    nets, _ = jax.tree_util.tree_flatten_with_path(state, is_leaf=lambda part: isinstance(part, TrainState))
-    tables = [_net(_name(path) or "net", net.params) for path, net in nets if isinstance(net, TrainState)]
+    is_net = lambda part: isinstance(part, TrainState | AveragedNet)
+    nets, _ = jax.tree_util.tree_flatten_with_path(state, is_leaf=is_net)
+    tables = [_net(_name(path) or "net", net.params) for path, net in nets if is_net(net)]
     return "\n\n".join(tables)
 
 

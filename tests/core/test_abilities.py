@@ -12,7 +12,7 @@ from runner.compose.command_line import compose
 from runner.core import abilities
 from runner.core.abilities import ABILITIES, Predicting, Sampling, Summarizing, refuse_misspelled, supports
 from runner.datasets import nothing
-from runner.scenarios import Ensemble, Frozen, Watched
+from runner.scenarios import Averaged, Ensemble, Frozen, Watched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +76,13 @@ def test_a_scenario_and_what_wraps_it_have_the_same_abilities(wrap):
     assert abilities.batches_per_step(drawing) is None
 
 
+def test_a_scenario_with_averages_has_the_same_abilities_and_says_that_it_has_averages():
+    averaged = Ensemble(Watched(Averaged(slip("sample"), 0.9), ()), 2)
+    assert supports(averaged, Sampling)
+    assert not supports(averaged, Predicting)
+    assert abilities.weights(averaged) == "average"
+
+
 def test_an_ensemble_of_what_predicts_knows_the_spread():
     parts = build(compose([*COMMANDS["supervised"], "ensemble=2"]))
     assert supports(parts.scenario, abilities.Spreading)
@@ -100,7 +107,7 @@ def test_no_property_is_evaluated_to_know_whether_it_is_there():
 )
 def test_a_misspelled_ability_is_refused_with_the_right_name_before_anything_runs(name, meant):
     message = f"Blur.{name}: nothing uses this; did you mean {meant}? If it is a helper, rename it"
-    for scenario in (slip(name), Ensemble(slip(name), 2), Frozen(slip(name), ())):
+    for scenario in (slip(name), Ensemble(slip(name), 2), Averaged(Frozen(slip(name), ()), 0.9)):
         with pytest.raises(ValueError, match=re.escape(message)):
             Loop(steps=1).run(scenario, nothing(), key=jax.random.key(0))
 
