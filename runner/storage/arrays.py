@@ -39,7 +39,8 @@ def write(folder: Path, state: PyTree, extra: dict) -> None:
     """Writes the arrays of a state, and extra values that JSON can represent, into a new folder."""
     import orbax.checkpoint as ocp
 
-    items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
+    saved = ocp.args.StandardSave(_without_empty(state))
+    items = ocp.args.Composite(state=saved, extra=ocp.args.JsonSave(extra))
     with _orbax_lock, _spelled_plainly(folder) as path:
         _checkpointer().save(path, args=items)
 
@@ -48,11 +49,11 @@ def read(folder: Path, template: PyTree) -> tuple[PyTree, dict]:
     """Reads a state, onto the devices of the template, and the extra values; Orbax casts if dtypes or shapes differ."""
     import orbax.checkpoint as ocp
 
-    target = jax.tree.map(_with_sharding, template)
+    target = jax.tree.map(_with_sharding, _without_empty(template))
     items = ocp.args.Composite(state=ocp.args.StandardRestore(target), extra=ocp.args.JsonRestore())
     with _orbax_lock, _spelled_plainly(folder) as path:
         restored = _checkpointer().restore(path, args=items)
-    return restored["state"], restored["extra"]
+    return jax.tree.map(_or_empty, template, restored["state"]), restored["extra"]
 
 
 def read_back(folder: Path, state: PyTree, extra: dict) -> None:
@@ -70,6 +71,7 @@ def read_back(folder: Path, state: PyTree, extra: dict) -> None:
     """
     import orbax.checkpoint as ocp
 
+    state = _without_empty(state)
     with _orbax_lock, _spelled_plainly(folder) as path:
         arrays, values = ocp.PyTreeCheckpointHandler(), ocp.JsonCheckpointHandler()
         found = kinds(arrays.metadata(path / "state").tree)
@@ -125,6 +127,15 @@ def _checkpointer() -> "ocp.Checkpointer":
 
     items = {"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()}
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(**items))
+
+
+def _without_empty(tree: PyTree) -> PyTree:
+    """Returns a tree with None for arrays without elements, which Orbax refuses; they have nothing to save."""
+    return jax.tree.map(lambda leaf: leaf if leaf.size else None, tree)
+
+
+def _or_empty(leaf: Array, restored: Array | None) -> Array:
+    return jnp.zeros(leaf.shape, leaf.dtype) if restored is None else restored
 
 
 def _is_key(leaf: Array) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from runner.errors import StorageError
+from runner.errors import Misfit, StorageError
 from runner.storage import arrays
 from runner.storage.checkpoints import Checkpoints
 
@@ -46,6 +46,17 @@ def test_a_state_comes_back_from_a_folder_of_any_name(tmp_path, name):
     assert (step, extra) == (3, {"rows": [0.1]})
     assert jax.tree.all(jax.tree.map(arrays._are_equal, restored, state(3)))
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_arrays_without_elements_come_back(tmp_path):
+    saved = {"w": jnp.arange(3.0), "rest": (jnp.zeros((0, 4), jnp.bfloat16), jnp.zeros(0, int))}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, saved, {})
+    _, restored, _ = Checkpoints(tmp_path).restore(jax.eval_shape(lambda: saved))
+    assert arrays.kinds(restored) == arrays.kinds(saved)
+    assert jax.tree.all(jax.tree.map(arrays._are_equal, restored, saved))
+    with pytest.raises(Misfit, match=r"rest.0 is bfloat16\[0, 4\] in it, and bfloat16\[0, 5\]"):
+        Checkpoints(tmp_path).restore({**saved, "rest": (jnp.zeros((0, 5), jnp.bfloat16), jnp.zeros(0, int))})
 
 
 @pytest.mark.parametrize("name", ["plain", "lr[new]"])
