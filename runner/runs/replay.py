@@ -60,6 +60,7 @@ class _ReadOnly(Checkpoints):
 
 def _advanced(training: Training, checkpoints: Checkpoints, step: int, check_state: bool = False) -> PyTree:
     if step == 0:
+        training.refuse_to_begin()
         state = training.prepared.program.init()
         return state if training.warm_start is None else training.warm_start(state)
     ends = {"steps": step, "evaluate_every": None, "save_every": None, "best": None, "patience": None}

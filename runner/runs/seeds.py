@@ -44,8 +44,11 @@ class Seeds:
         return Training({**self.config, "seeds": None, "seed": self._seeds[number]}, self._known)
 
     def refuse_directory(self, path: str | Path) -> None:
-        """Raises Occupied if this job cannot use the directory; writes nothing."""
-        Directory(path).claim(self.config)
+        """Raises Occupied if this job cannot use the directory, or ValueError if it cannot begin in it."""
+        own = Directory(path)
+        own.claim(self.config)
+        if not own.is_run:
+            self._first.refuse_to_begin()
 
     def run(self, directory: str | Path, stop: Callable[[], bool] = lambda: False) -> float | None:
         """Trains each member to its end, from its newest checkpoint, and writes their spread as the record of the job.

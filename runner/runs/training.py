@@ -54,7 +54,6 @@ class Training:
         if config["init_from"] is not None:
             with trusting(config):
                 self.warm_start = WarmStart(config["init_from"], config["init_step"], config["init_names"])
-            self.warm_start.refuse_misfit(self.prepared.template)
 
     @property
     def memory(self) -> int:
@@ -62,8 +61,16 @@ class Training:
         return 3 * bytes_of(self.prepared.template) + bytes_of(tuple(self.parts.dataset))
 
     def refuse_directory(self, path: str | Path) -> None:
-        """Raises Occupied if this run cannot use the directory; writes nothing."""
-        Directory(path).claim(self.config)
+        """Raises Occupied if this run cannot use the directory, or ValueError if it cannot begin in it."""
+        own = Directory(path)
+        own.claim(self.config)
+        if not own.is_run:
+            self.refuse_to_begin()
+
+    def refuse_to_begin(self) -> None:
+        """Raises ValueError if the first state cannot be made, which a resumed run does not need."""
+        if self.warm_start is not None:
+            self.warm_start.refuse_misfit(self.prepared.template)
 
     def origin(self) -> Callable[[], dict]:
         """Returns a function that computes the fields of `provenance.of` once, when they are needed."""
@@ -130,6 +137,8 @@ class Training:
         """Returns the run info, the step from which this run continues, and what has changed; writes nothing."""
         before = directory.info if directory.is_run else None
         start = _start(before, checkpoints)
+        if not (before and start) or self.config["init_from"] != directory.config["init_from"]:
+            self.refuse_to_begin()
         if before is None or self._has_ended(before, start):
             return before, start, []
         if start:
@@ -150,7 +159,9 @@ class Training:
             self.config,
             **origin,
             seed=self.config["seed"],
-            init_from=self.warm_start and self.warm_start.description,
+            init_from=before.init_from
+            if before and start
+            else self.warm_start and self.warm_start.description,
             weights=abilities.weights(self.parts.scenario),
             saved=start or None,
             changes=(before.changes if before else []) + dated,

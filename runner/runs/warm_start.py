@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import jax
 
 from runner.core import PyTree, begins, copy, listed, named_leaves, refuse_unknown_names
+from runner.errors import Untrusted
 from runner.runs.saved_run import open_run
 
 
@@ -12,7 +13,7 @@ class WarmStart:
     """The values of the state of another run, which replace initial values of the same names.
 
     By default all values are taken except those of optimizers, which start anew. With names, all values below these
-    names are taken.
+    names are taken. A resumed run does not need the other run, so only `refuse_misfit` raises what is wrong with it.
 
     Args:
         run: the directory of the other run.
@@ -20,18 +21,24 @@ class WarmStart:
         names: names of parts of the state, such as "net" or "net.params.linear"; None takes all.
 
     Raises:
-        ValueError: the run or the checkpoint does not exist.
+        Untrusted: the other run names untrusted code.
     """
 
     def __init__(self, run: str, step: int | None = None, names: list[str] | None = None):
-        self.run, self.names = run, names
+        self.run, self.step, self.names = run, step, names
+        self.values: dict[str, PyTree] = {}
+        self._error: Exception | None = None
         try:
             donor = open_run(run)
             newest = donor.checkpoints.newest()
             self.step = donor.step(newest if step is None else step)
+            self.values = named_leaves(donor.state(self.step))
+        except Untrusted as error:
+            raise Untrusted(f"init_from: {error}") from error
         except ValueError as error:
-            raise ValueError(f"init_from: {error}") from error
-        self.values = named_leaves(donor.state(self.step))
+            self._error = ValueError(f"init_from: {error}")
+        except Exception as error:
+            self._error = error
 
     @property
     def description(self) -> dict[str, object]:
@@ -42,9 +49,12 @@ class WarmStart:
         """Checks that the names and shapes of the other run match those of a state.
 
         Raises:
-            ValueError: values are missing in the other run, unknown in this one, or differ in shape or dtype; all are
-                listed.
+            ValueError: the other run or its checkpoint does not exist; or values are missing there, unknown here, or
+                differ in shape or dtype, and all are listed.
+            Exception: the other run cannot be opened.
         """
+        if self._error is not None:
+            raise self._error
         expected, available = self._taken(named_leaves(template)), self._taken(self.values)
         refuse_unknown_names("init_names", self.names or (), template)
         shape = lambda leaf: f"{leaf.dtype}{list(leaf.shape)}"

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -10,9 +11,9 @@ from runner.runs.saved_run import open_run
 SMALL = ["dataset=iris", "dataset.batch_size=8", "loop.log_every=2"]
 
 
-def train(directory, *overrides, steps=6, sizes="[8]"):
+def train(directory, *overrides, steps=6, sizes="[8]", opened=None):
     main([*SMALL, f"net.hidden_sizes={sizes}", f"steps={steps}", *overrides, f"hydra.run.dir={directory}"])
-    return open_run(directory)
+    return open_run(opened or directory)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,23 @@ def test_a_resumed_run_takes_nothing_again(donor):
     steps = [row["step"] for row in open_run("run").records]
     assert steps == sorted(set(steps))
     assert steps[0] == 0
+
+
+def test_a_resumed_run_needs_the_other_run_no_more(donor, capsys):
+    shutil.copytree(donor.path, "other")
+    train("run", "init_from=other", "loop.save_every=3", "seeds=2", steps=4, opened="run/members/1")
+    whole = train("whole", "init_from=other", "seed=1")
+    shutil.rmtree("other")
+    main(["resume", "run", "steps=6"])
+    resumed = open_run("run/members/1")
+    assert resumed.records[-1] == whole.records[-1]
+    assert resumed.info.init_from == whole.info.init_from
+    shutil.rmtree("run/members/0/checkpoints")
+    shutil.rmtree("run/members/0/")
+    with pytest.raises(SystemExit):
+        main(["resume", "run", "steps=8"])
+    assert "init_from" in capsys.readouterr().err
+    assert "other: holds no run" in refused(capsys, "init_from=other")
 
 
 def test_what_is_missing_unknown_or_misshapen_is_listed(donor, capsys):
