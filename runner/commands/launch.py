@@ -22,7 +22,7 @@ from runner.compose.choices import loader_of, opened
 from runner.compose.command_line import checked
 from runner.compose.sweeps import Job, composed, texts
 from runner.compose.tree import TARGET, target_of
-from runner.compose.trust import refuse_linked
+from runner.compose.trust import refuse_linked, trusting_all
 from runner.errors import ConfigError, Occupied
 from runner.process.files import read_small, replace
 from runner.storage.lock import Lock
@@ -47,7 +47,8 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Prepare) -> f
         ConfigError: a setting or a choice of a part is wrong.
         Exception: `prepare` or the function it returned failed.
     """
-    with opened(folders) as hydra, _hydra_config_of_the_caller():
+    overrides, trust = _without_trust(overrides)
+    with opened(folders) as hydra, _hydra_config_of_the_caller(), trusting_all(trust):
         config, whole = checked(overrides, loader_of(hydra), {})
         if whole.hydra.mode == RunMode.MULTIRUN:
             raise ConfigError("hydra.mode: MULTIRUN is a sweep; add -m")
@@ -92,7 +93,8 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
         Occupied: the directory of the sweep holds a run.
         Exception: the error of the first job that failed.
     """
-    with opened(folders) as hydra:
+    overrides, trust = _without_trust(overrides)
+    with opened(folders) as hydra, trusting_all(trust):
         master, configs = composed(overrides, hydra)
         folder = Path(master.hydra.sweep.dir)
 
@@ -147,6 +149,15 @@ def _frozen(configs: dict[Job, dict], folder: Path) -> dict[Job, dict]:
     texts = known | {" ".join(job): config for job, config in frozen.items()}
     replace(path, json.dumps(texts, indent=1).encode())
     return frozen
+
+
+def _without_trust(overrides: Sequence[str]) -> tuple[list[str], bool]:
+    """Returns the settings of a run, and whether this command trusts the code of other runs, which is not saved."""
+    trusting = [text for text in overrides if text.startswith("trust_code=")]
+    for text in trusting:
+        if text not in ("trust_code=true", "trust_code=false"):
+            raise ConfigError(f"trust_code: {text.partition('=')[2]!r} is not true or false")
+    return [text for text in overrides if text not in trusting], "trust_code=true" in trusting
 
 
 def show(arguments: Namespace, parser: ArgumentParser) -> None:

@@ -27,23 +27,27 @@ SHOWN = 5  # generated texts that are printed; the file contains all of them
 def resume(run: str, *settings: str) -> None:
     """Resumes a run where it stopped: RUN [steps=...] [loop.log_every=...] [trust_code=true]."""
     from runner.compose.command_line import change
+    from runner.compose.trust import trusting_all
     from runner.runs.seeds import prepared
     from runner.storage.run_directory import FREE, Directory
 
     directory, trust = Directory(run), "trust_code=true"
     changes = [setting for setting in settings if setting != trust]
     config = change(directory.vetted(trust in settings), changes, sorted(FREE))
-    prepared(config).run(directory.path, stop=signals.asked)
+    with trusting_all(trust in settings):
+        prepared(config).run(directory.path, stop=signals.asked)
 
 
 def replay(run: str, trust_code: bool = False) -> None:
     """Repeats the step at which a run was no longer finite, and shows which operation failed first: RUN."""
+    from runner.compose.trust import trusting_all
     from runner.runs.replay import replay as replayed
     from runner.storage.run_directory import Directory
 
     directory = Directory(run)
-    for line in replayed(directory.vetted(trust_code), directory.path):
-        show_line(line)
+    with trusting_all(trust_code):
+        for line in replayed(directory.vetted(), directory.path):
+            show_line(line)
 
 
 def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
@@ -189,14 +193,22 @@ def call(name: str, arguments: Sequence[str]) -> None:
     if any(kind.kind is kind.VAR_POSITIONAL for kind in signature.parameters.values()):
         words, settings = list(arguments), {}
     else:
-        words = [argument for argument in arguments if "=" not in argument]
-        pairs = [argument.partition("=")[::2] for argument in arguments if "=" in argument]
+        words = [argument for argument in arguments if _is_word(argument, signature)]
+        pairs = [argument.partition("=")[::2] for argument in arguments if argument not in words]
         settings = {key: _typed(name, key, value, signature) for key, value in pairs}
     try:
         bound = signature.bind(*words, **settings)
     except TypeError as error:
         raise ValueError(f"runner {name}: {error}. {inspect.getdoc(verb)}") from error
     verb(*bound.args, **bound.kwargs)
+
+
+def _is_word(argument: str, signature: inspect.Signature) -> bool:
+    """Returns whether an argument is a word, such as a path, and not key=value; a path may contain "=", too."""
+    key, equals, _ = argument.partition("=")
+    if not equals:
+        return True
+    return key not in signature.parameters and (Path(argument).exists() or not key.isidentifier())
 
 
 def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> object:

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.compose.signatures import signature
 from runner.compose.tree import Node, is_part, settings_of, target_of
+from runner.compose.trust import trusting_folders
 from runner.errors import ConfigError
 
 FOLDERS: dict[str, Any] = {
@@ -175,6 +176,7 @@ def opened(folders: Sequence[str]) -> Iterator[Hydra]:
     hydra = Hydra(task_name="runner", config_loader=Loader(path))
     GlobalHydra.instance().initialize(hydra)
     try:
-        yield hydra
+        with trusting_folders(folders):
+            yield hydra
     finally:
         GlobalHydra.instance().hydra = previous

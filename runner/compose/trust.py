@@ -3,8 +3,8 @@
 import functools
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -34,6 +34,7 @@ LEADS_OUT = "is neither a file nor a folder, but may lead out of the run directo
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
+_trusts_all: ContextVar[bool] = ContextVar("trusts_all", default=False)
 
 
 def read_plain(path: Path) -> dict:
@@ -100,7 +101,8 @@ def refuse_code(config: Mapping) -> None:
     """Raises an error if a saved configuration names anything but installed parts; references are followed.
 
     The allowed targets are those in runner's own YAML files, those of the own code of an installed package in its
-    YAML files (entry point `runner.configs`), and those of the configuration that is being built; see `trusting`.
+    YAML files (entry point `runner.configs`), those of the configuration that is being built, see `trusting`, and those
+    of the folders that the command names, see `trusting_folders`.
 
     Raises:
         Untrusted: another `_target_`, another special key, or parts that contain each other without end.
@@ -175,6 +177,31 @@ def trusting(config: Mapping) -> Iterator[None]:
         _trusted.reset(before)
 
 
+@contextmanager
+def trusting_folders(folders: Iterable[str]) -> Iterator[None]:
+    """Allows runs that are opened within this context to name the targets of these folders of configurations."""
+    before = _trusted.set(_trusted.get().union(*(_named_by_user(Path(folder)) for folder in folders)))
+    try:
+        yield
+    finally:
+        _trusted.reset(before)
+
+
+@contextmanager
+def trusting_all(trust: bool = True) -> Iterator[None]:
+    """Allows runs that are opened within this context to name any code and to hold links, if `trust` is true."""
+    before = _trusts_all.set(trust or _trusts_all.get())
+    try:
+        yield
+    finally:
+        _trusts_all.reset(before)
+
+
+def trusts_all() -> bool:
+    """Returns whether this is within a context of `trusting_all`."""
+    return _trusts_all.get()
+
+
 def installed() -> frozenset[str]:
     """Returns the targets that the configurations of runner and of installed packages name."""
     targets = _named(Path(__file__).parents[1] / "conf")
@@ -192,6 +219,15 @@ def _named(folder: Path) -> frozenset[str]:
     targets: frozenset[str] = frozenset()
     for path in folder.rglob("*.yaml"):
         targets |= _targets(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return targets
+
+
+def _named_by_user(folder: Path) -> frozenset[str]:
+    """Returns the targets in a user's folder; a file that is not YAML is an error only where it is chosen."""
+    targets: frozenset[str] = frozenset()
+    for path in folder.rglob("*.yaml"):
+        with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):
+            targets |= frozenset(map(str, _targets(yaml.safe_load(path.read_text(encoding="utf-8")))))
     return targets
 
 

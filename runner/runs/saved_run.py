@@ -10,6 +10,8 @@ import numpy as np
 
 from runner.compose.build import fit, make
 from runner.compose.checks import check
+from runner.compose.tree import Node
+from runner.compose.trust import trusting_all, trusts_all
 from runner.core import Dataset, Figures, Key, Metrics, PyTree, Scenario, Spec
 from runner.core.abilities import Ability, Encoding, Predicting, Sampling, members, supports
 from runner.errors import is_in_users_code
@@ -84,6 +86,7 @@ class Run:
 
     def __init__(self, path: str | Path, trust_code: bool = False):
         release_programs()
+        self._trusts_all = trust_code or trusts_all()
         directory, config = Directory(path), Directory(path).vetted(trust_code)
         self.path, self.config, self.info = directory.path, check(config, set(config)), directory.info
         if self.config["seeds"] is not None:
@@ -98,12 +101,16 @@ class Run:
     @functools.cached_property
     def scenario(self) -> Scenario[PyTree]:
         """The scenario, with its nets fitted to the spec; no data is read."""
-        return fit(self.config, make(self.config, "scenario"), self.spec)
+        return fit(self.config, self._made("scenario"), self.spec)
 
     @functools.cached_property
     def dataset(self) -> Dataset:
         """The dataset, read from its source."""
-        return make(self.config, "dataset")
+        return self._made("dataset")
+
+    def _made(self, part: str) -> Node:
+        with trusting_all(self._trusts_all):  # a part may open another run
+            return make(self.config, part)
 
     def step(self, step: int | None = None) -> int:
         """Returns the given step, or by default the best one, or the last one if `loop.best` names no metric.
@@ -134,7 +141,7 @@ class Run:
         key = self.keys.evaluate_at(self.step(step))
         if split != "validation":
             key = jax.random.fold_in(key, SPLITS.index(split))
-        evaluator = make(self.config, "evaluation")
+        evaluator = self._made("evaluation")
         return evaluator(key, self.scenario, self.state(step), getattr(self.dataset, split))
 
     def require(self, ability: type[Ability]) -> Ability:

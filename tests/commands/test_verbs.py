@@ -142,6 +142,26 @@ def test_runs_are_listed_shown_and_compared(runs, capsys, monkeypatch):
     assert "scenario._target_" in capsys.readouterr().out
 
 
+def test_a_path_may_have_an_equals_sign(runs, capsys):
+    shutil.copytree(runs / "supervised", "all/lr=0.1,seed=2")
+    run = "all/lr=0.1,seed=2"
+    for words in (
+        ["status", run],
+        ["show", run],
+        ["diff", run, run],
+        ["evaluate", run, "step=9"],
+        ["resume", run],
+    ):
+        main(words)
+    for verb in ("ls", "compare"):
+        main([verb, "all/lr=0.1,seed=2"])
+    assert Path(run, "evaluations", "9.json").is_file()
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["show", "all/lr=0.2"])
+    assert "all/lr=0.2: holds no run" in capsys.readouterr().err
+
+
 def test_parts_are_listed_with_their_settings_and_defaults(capsys):
     main(["parts", "net"])
     shown = capsys.readouterr().out

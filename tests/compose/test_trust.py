@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import yaml
 from small_runs import COMMANDS
 
 from runner import open_run
@@ -52,6 +53,35 @@ def test_a_run_that_is_read_may_name_what_the_run_that_is_built_names(own):
     assert make(config | named, "evaluation").features.shape == (4,)
     with pytest.raises(ValueError, match="not an installed part"):  # and not a moment longer
         trust.refuse_code(named)
+
+
+def test_code_of_another_run_is_trusted_if_the_command_names_it_or_says_so(own, tmp_path, capsys):
+    words, donor = own
+    plain = [*COMMANDS["supervised"][:-1], f"init_from={donor}", "steps=1", "figures=false"]
+    with pytest.raises(SystemExit):
+        main([*plain, "hydra.run.dir=refused"])
+    assert "say trust_code=true" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
+    main([*plain, "trust_code=true", "hydra.run.dir=said"])
+    main([*words[:2], *plain, "hydra.run.dir=named"])
+    main(["-m", *words[:2], *plain, "seed=0,1", "hydra.sweep.dir=sweep"])
+    for run in ("said", "named", "sweep/1"):
+        assert "trust_code" not in Directory(run).config
+        assert Directory(run).info.init_from["step"] == 9
+    with pytest.raises(SystemExit):
+        main([*plain, "trust_code=1"])
+    assert "trust_code: '1' is not true or false" in capsys.readouterr().err
+
+
+def test_features_of_a_run_of_ones_own_code_are_computed_where_it_is_trusted(own, runs, tmp_path):
+    shutil.copytree(runs / "supervised", tmp_path / "run")
+    config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    features = {"_target_": "runner.runs.features", "run": str(own[1])}
+    config["evaluation"] = {"_target_": "runner.evaluators.Samples", "size": 8, "features": features}
+    (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(config))
+    assert open_run("run", trust_code=True)._made("evaluation").features.shape == (4,)
+    with pytest.raises(ValueError, match="trust_code=true"):
+        open_run("run")._made("evaluation")
 
 
 def test_what_an_installed_package_names_of_its_own_is_installed(tmp_path, monkeypatch):
