@@ -1,21 +1,26 @@
 """Shows that everything learns: trains each scenario and experiment on three seeds and compares it with a baseline.
 
-The best state of each run is evaluated on the test split; the baselines are computed here, on the same rows. Exits with
-1 if the median over the seeds does not reach its limit.
+    python benchmarks/learn.py                                    # all
+    python benchmarks/learn.py scenario=gan experiment=gan_ring   # only these
+
+The best state of each run is evaluated on the test split; the baselines are computed here, on the same rows. Prints a
+line as soon as it and those before it are known. Exits with 1 if the median over the seeds does not reach its limit.
 """
 
 import contextlib
 import io
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, NamedTuple
 
 import jax
@@ -210,23 +215,46 @@ def refuse_forgotten() -> None:
         sys.exit(f"no task measures {', '.join(forgotten)}")
 
 
+def chosen(commands: list[str]) -> list[Task]:
+    """Returns the tasks of some commands, or all if there are none; exits with an error if one has no task."""
+    known = {task.command for task in TASKS}
+    if unknown := [command for command in commands if command not in known]:
+        sys.exit(f"no task measures {', '.join(unknown)}; name some of {', '.join(sorted(known))}")
+    return [task for task in TASKS if not commands or task.command in commands]
+
+
+def end_with_parent() -> None:
+    """Ends this worker when the main process ends, however that happens; it would otherwise wait for work for ever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
-    """Trains all runs and prints the table."""
+    """Trains the runs of the chosen tasks, or of all, and prints the table."""
     refuse_forgotten()
+    tasks = chosen(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # at once, instead of after all runs that have begun
+    sys.stdout.reconfigure(line_buffering=True)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # for the workers: many small runs at once
     began = time.monotonic()
-    commands = dict.fromkeys(task.command for task in TASKS)
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        runs = {command: [pool.submit(train, command, seed) for seed in SEEDS] for command in commands}
-        baselines = [pool.submit(reference, task) for task in TASKS]
+    runs, baselines = {}, []
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+        for task in tasks:  # in the order of the table, so that its first lines are known first
+            if task.command not in runs:
+                runs[task.command] = [pool.submit(train, task.command, seed) for seed in SEEDS]
+            baselines.append(pool.submit(reference, task))
         print(f"{date.today()}, {platform.platform()}, {os.cpu_count()} cores, JAX {jax.__version__}")
         print(f"test split, median of seeds {', '.join(map(str, SEEDS))}")
         print(LINE.format("runner ...", "metric", "median", "min", "max", "baseline", "asked", "").rstrip())
         passed = [
             report(task, [run.result()[task.metric] for run in runs[task.command]], baseline.result())
-            for task, baseline in zip(TASKS, baselines, strict=True)
+            for task, baseline in zip(tasks, baselines, strict=True)
         ]
-    print(f"{sum(passed)} of {len(TASKS)} passed, in {time.monotonic() - began:.0f} s")
+    print(f"{sum(passed)} of {len(tasks)} passed, in {time.monotonic() - began:.0f} s")
     sys.exit(not all(passed))
 
 

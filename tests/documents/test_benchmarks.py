@@ -1,5 +1,6 @@
 """The benchmarks' own parts; that they measure is tried on one short run."""
 
+import subprocess
 import sys
 from math import nan
 from pathlib import Path
@@ -23,6 +24,15 @@ def speed(monkeypatch):
     yield speed
     for name in ("speed", "scaling", "long", "structures", "measuring", "common", "haiku_parts"):
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def learn(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    import learn
+
+    yield learn
+    sys.modules.pop("learn", None)
 
 
 def size(tree):
@@ -137,3 +147,19 @@ def test_long_work_is_sampled_from_its_first_saves_to_its_end(speed, tmp_path, c
     done = [row[0].removeprefix("| ") for row in rows]
     assert done == [*(f"{n} evaluations" for n in (20, 40, 60, 80)), *(f"{n} runs" for n in (1, 2, 3, 4))]
     assert all(int(cell.strip(" |")) > 0 for row in rows for cell in row[1:])
+
+
+def test_learning_is_measured_for_all_commands_or_for_those_that_are_named(learn):
+    assert learn.chosen([]) == learn.TASKS
+    assert [task.metric for task in learn.chosen(["scenario=gan"])] == ["modes", "energy_distance"]
+    with pytest.raises(SystemExit, match="no task measures scenario=gna; name some of dataset=breast_cancer"):
+        learn.chosen(["scenario=gan", "scenario=gna"])
+
+
+@pytest.mark.slow
+def test_the_workers_of_learning_end_when_it_is_killed():
+    command = [sys.executable, FOLDER / "learn.py", "dataset=iris"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()  # the workers exist, and have the same output
+        process.kill()
+        process.communicate(timeout=60)  # its end is that of the last one of them
