@@ -22,7 +22,7 @@ def main(steps: int = 6000) -> None:
         loss=non_saturating,
         latent_size=8,
         r1=0.1,
-        ema=0.999,
+        ema=0.995,
     )
     state = Loop(steps=steps).run(gan, data, key=jax.random.key(0))
 

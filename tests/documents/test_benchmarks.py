@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import pytest
 
+from runner import Loop
+from runner.compose.build import build
 from runner.compose.command_line import compose
 from runner.runs.training import Training
 
@@ -163,3 +165,25 @@ def test_the_workers_of_learning_end_when_it_is_killed():
         process.stdout.readline()  # the workers exist, and have the same output
         process.kill()
         process.communicate(timeout=60)  # its end is that of the last one of them
+
+
+@pytest.mark.slow
+def test_averages_are_followed_along_the_training_of_the_command(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    import averages
+
+    command = [
+        "scenario=gan",
+        "net.hidden_sizes=[4]",
+        "evaluation.size=16",
+        "steps=3",
+        "dataset.batch_size=8",
+    ]
+    values = averages.train("generator", command, 2)
+    for own, decay in ((values["test"][0], None), (values["test"][4], averages.DECAYS[3])):
+        config = compose([*command, f"scenario.ema={'null' if decay is None else decay}", "seed=2"])
+        scenario, dataset, loop, evaluator = build(config)
+        state = Loop(steps=loop.steps).run(scenario, dataset.train, key=jax.random.key(2))
+        metrics, _ = evaluator(jax.random.key(1), scenario, state, dataset.test)
+        assert own == pytest.approx(metrics["energy_distance"], rel=1e-4)
+    assert len(values["validation"]) == 1 + len(averages.DECAYS)
