@@ -19,7 +19,7 @@ from runner.errors import Stopped
 from runner.loop.compiled import Program
 from runner.runs.training import Training
 from runner.storage.checkpoints import Checkpoints
-from runner.storage.run_directory import FREE
+from runner.storage.differences import FREE
 
 LAST = 24
 COMMANDS = {

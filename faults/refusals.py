@@ -14,7 +14,8 @@ from runner.errors import Misfit
 from runner.runs.seeds import prepared
 from runner.runs.training import Training
 from runner.storage import lock
-from runner.storage.run_directory import FREE, Directory
+from runner.storage.differences import FREE
+from runner.storage.run_directory import Directory
 
 WORDS = ["dataset=iris", "net.hidden_sizes=[4]", "dataset.batch_size=8", "figures=false", "steps=2"]
 # Settings that change the shapes of the state.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         writers,
     )
     from runner.commands.train import train
+    from runner.core.declarations import Metric
     from runner.core.nets import TrainState
     from runner.core.protocol import Batch, Dataset, Evaluator, Key, Metrics, Scenario, Source, Writer
     from runner.core.spec import Spec
@@ -50,6 +51,7 @@ __all__ = [
     "Evaluator",
     "Key",
     "Loop",
+    "Metric",
     "Metrics",
     "Misfit",
     "NotFinite",
@@ -115,6 +117,7 @@ __getattr__, __dir__ = lazy_names(
     [
         "errors",
         "process.version",
+        "core.declarations",
         "core.protocol",
         "core.spec",
         "core.nets",

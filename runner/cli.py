@@ -124,6 +124,7 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     from runner.runs.parallel import Prepared
     from runner.runs.seeds import prepared
     from runner.runs.training import Training
+    from runner.storage.run_directory import Directory
 
     directories: list[Path] = []
     known: dict = {}
@@ -131,7 +132,8 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     def task(config: dict, directory: Path, takes_prepared: bool) -> object:
         directories.append(directory)
         refuse_links(directory)
-        training = prepared(config, known)
+        training = prepared(config, known, saved=Directory(directory).is_run)
+        launch.refuse_direction(training.config["loop"], launch.HydraConfig.get().sweeper.get("direction"))
         if takes_prepared and isinstance(training, Training):
             return Prepared(training, directory)
         return training.run(directory, stop=signals.asked)

@@ -14,6 +14,8 @@ import pytest
 
 from runner import open_run
 from runner.cli import main
+from runner.runs.training import Training
+from runner.storage.run_directory import Directory
 
 RUNS = Path(__file__).parent / "fixtures" / "runs"
 RESUMED = json.loads((RUNS / "resumed.json").read_text())
@@ -132,3 +134,21 @@ def test_the_listings_read_earlier_runs(capsys):
     main(["status", "gan"])
     main(["diff", "sweep/0", "sweep/1"])
     assert "optimizer.learning_rate" in capsys.readouterr().out
+
+
+def test_an_earlier_run_keeps_a_direction_that_contradicts_its_metric():
+    path = Path("iris/config.yaml")
+    path.write_text(
+        path.read_text().replace("  best: accuracy", "  best: loss").replace("mode: min", "mode: max")
+    )
+    config = Directory("iris").described()
+    assert (config["loop"]["best"], config["loop"]["mode"]) == ("loss", "max")
+    assert Training(config, saved=True).config["loop"]["mode"] == "max"
+    with pytest.raises(ValueError, match=r"^loop.mode: max contradicts the declaration of loss"):
+        Training(config)
+
+
+def test_an_earlier_run_without_a_direction_has_the_default_of_then():
+    path = Path("iris/config.yaml")
+    path.write_text(path.read_text().replace("  mode: min\n", ""))
+    assert Directory("iris").described()["loop"]["mode"] == "min"

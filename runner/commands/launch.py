@@ -6,7 +6,7 @@
 import json
 import logging
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from runner.compose.tree import TARGET, target_of
 from runner.compose.trust import refuse_linked, trusting_all
 from runner.errors import ConfigError, Occupied
 from runner.process.files import read_small, replace
+from runner.storage.differences import differences
 from runner.storage.lock import Lock
-from runner.storage.run_directory import Directory, differences
+from runner.storage.run_directory import Directory
 from runner.storage.run_info import read_record
 
 log = logging.getLogger("runner")
@@ -158,6 +159,24 @@ def _without_trust(overrides: Sequence[str]) -> tuple[list[str], bool]:
         if text not in ("trust_code=true", "trust_code=false"):
             raise ConfigError(f"trust_code: {text.partition('=')[2]!r} is not true or false")
     return [text for text in overrides if text not in trusting], "trust_code=true" in trusting
+
+
+def refuse_direction(loop: Mapping, asked: object) -> None:
+    """Checks that a sweeper optimizes the metric `loop.best` in its direction.
+
+    Args:
+        loop: the settings of the loop of a job, with `mode`.
+        asked: the `direction` of the sweeper, "minimize" or "maximize"; others are not checked.
+
+    Raises:
+        ConfigError: it is the other direction.
+    """
+    asked, needed = str(asked).rpartition(".")[2], {"min": "minimize", "max": "maximize"}.get(loop["mode"])
+    if needed is not None and asked in ("minimize", "maximize") and asked != needed:
+        raise ConfigError(
+            f"hydra.sweeper.direction: {asked} contradicts the metric {loop['best']}, whose best value is the"
+            f" {loop['mode']}; say hydra.sweeper.direction={needed}"
+        )
 
 
 def show(arguments: Namespace, parser: ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from runner.compose.trust import refuse_links
 from runner.errors import ConfigError
 from runner.runs.saved_run import Run
 from runner.runs.seeds import prepared
+from runner.storage.run_directory import Directory
 
 
 def train(
@@ -54,7 +55,7 @@ def prepare_run(
         ValueError: a part rejects a setting or the data.
     """
     refuse_links(directory)
-    training = prepared(config)
+    training = prepared(config, saved=Directory(directory).is_run)
     training.refuse_directory(directory)
     return lambda: training.run(directory, stop=stop)
 

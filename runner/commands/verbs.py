@@ -29,13 +29,14 @@ def resume(run: str, *settings: str) -> None:
     from runner.compose.command_line import change
     from runner.compose.trust import trusting_all
     from runner.runs.seeds import prepared
-    from runner.storage.run_directory import FREE, Directory
+    from runner.storage.differences import FREE
+    from runner.storage.run_directory import Directory
 
     directory, trust = Directory(run), "trust_code=true"
     changes = [setting for setting in settings if setting != trust]
     config = change(directory.vetted(trust in settings), changes, sorted(FREE))
     with trusting_all(trust in settings):
-        prepared(config).run(directory.path, stop=signals.asked)
+        prepared(config, saved=True).run(directory.path, stop=signals.asked)
 
 
 def replay(run: str, trust_code: bool = False) -> None:
@@ -163,11 +164,15 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
 
     directory = Directory(run)
     if directory.vetted(trust_code)["seeds"] is not None:  # its members have the checkpoints
-        at, drawings = directory.info.step or 0, {"spread": lambda: drawing.spread(directory.records)}
+        draw = lambda: drawing.spread(directory.records, directory.info.declared)
+        at, drawings = directory.info.step or 0, {"spread": draw}
     else:
         opened = open_run(run, trust_code)
         at = opened.step(step)
-        drawings = {**opened.evaluate(step=at)[1], "curves": lambda: drawing.curves(opened.records)}
+        drawings = {
+            **opened.evaluate(step=at)[1],
+            "curves": lambda: drawing.curves(opened.records, opened.info.declared),
+        }
     with closing(Pictures(directory.path)) as pictures:
         pictures.write(at, {}, drawings)
     show_line(f"figures of step {at}, written to {directory.path / 'figures'}")

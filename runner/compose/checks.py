@@ -159,7 +159,9 @@ def complete(config: Mapping) -> dict:
     completion, because they have defaults in Python; see `with_defaults`.
     """
     added = {key: DEFAULTS.get(key) for key, (types, *_) in TOP.items() if OFF in types or key in DEFAULTS}
-    return {**{key: value for key, value in added.items() if key not in config}, **config}
+    whole = {**{key: value for key, value in added.items() if key not in config}, **config}
+    loop = whole.get("loop")
+    return whole | {"loop": {"mode": "min", **loop}} if isinstance(loop, Mapping) else whole
 
 
 def with_defaults(config: Mapping) -> dict:

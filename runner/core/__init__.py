@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from runner import lazy_names
 
 if TYPE_CHECKING:
+    from runner.core.declarations import Metric, maximized, minimized, undirected
     from runner.core.leaves import PyTree, begins, copy, listed, named_leaves, refuse_unknown_names
     from runner.core.nets import (
         Net,
@@ -59,6 +60,7 @@ __all__ = [
     "Likelihood",
     "Loss",
     "Mean",
+    "Metric",
     "Metrics",
     "Modes",
     "Net",
@@ -82,15 +84,18 @@ __all__ = [
     "infer",
     "lift",
     "listed",
+    "maximized",
     "mean_of_logits",
+    "minimized",
     "named_leaves",
     "per_example",
     "refuse_unknown_names",
     "split_batches",
+    "undirected",
     "update",
     "update_jointly",
 ]
 
 __getattr__, __dir__ = lazy_names(
-    __name__, __all__, ["leaves", "protocol", "reductions", "spec", "statistics", "nets"]
+    __name__, __all__, ["declarations", "leaves", "protocol", "reductions", "spec", "statistics", "nets"]
 )

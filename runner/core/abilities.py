@@ -3,10 +3,12 @@
 import dataclasses
 import difflib
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import jax
 
+from runner.core.declarations import Metric
 from runner.core.leaves import PyTree
 from runner.core.protocol import Batch, Key, Metrics, Scenario, Source
 from runner.core.spec import Spec
@@ -19,6 +21,7 @@ __all__ = [
     "Combining",
     "Compiling",
     "CountingUpdates",
+    "Declaring",
     "Encoding",
     "Judging",
     "Naming",
@@ -30,6 +33,7 @@ __all__ = [
     "Standardizing",
     "Summarizing",
     "TakingBatches",
+    "declared",
     "supports",
 ]
 
@@ -144,6 +148,18 @@ class Standardizing(Protocol):
         ...
 
 
+class Declaring(Protocol):
+    """A scenario or an evaluator that declares the metrics that it computes.
+
+    What follows the value of a metric (`Loop.best`, patience, checkpoints, comparisons) takes its direction from here.
+    """
+
+    @property
+    def declared_metrics(self) -> Mapping[str, Metric]:
+        """The direction and the meaning of each metric; a name also stands for `name/0`, `name/1` and so on."""
+        ...
+
+
 class Naming(Protocol):
     """An evaluator that knows the names of its metrics, so that `best` is checked before anything is compiled."""
 
@@ -162,7 +178,7 @@ class Compiling(Protocol):
 
 ABILITIES = (
     *(Sampling, Predicting, Judging, Combining, Spreading, Reconstructing, Encoding, Summarizing),
-    *(TakingBatches, ShapingNets, CountingUpdates, Averaging, Standardizing),
+    *(TakingBatches, ShapingNets, CountingUpdates, Averaging, Standardizing, Declaring),
 )
 
 
@@ -183,6 +199,23 @@ def batches_per_step(scenario: Scenario) -> int | None:
 def weights(scenario: Scenario) -> str:
     """Returns which weights of a scenario sample and are evaluated, "average" or "raw"."""
     return scenario.weights if supports(scenario, Averaging) else "raw"
+
+
+def declared(*parts: object) -> dict[str, Metric]:
+    """Returns the declared metrics of scenarios and evaluators; of equal names, that of the last part.
+
+    Raises:
+        ValueError: a declaration is not a `Metric` with a direction.
+    """
+    metrics = {}
+    for part in parts:
+        for name, metric in part.declared_metrics.items() if supports(part, Declaring) else ():
+            if not (isinstance(metric, Metric) and metric.mode in ("min", "max", None)):
+                raise ValueError(
+                    f"declared_metrics: {name} is {metric!r:.100}, and not such as Metric('min', 'what it is')"
+                )
+            metrics[name] = metric
+    return metrics
 
 
 def refuse_misspelled(scenario: object) -> None:

@@ -7,6 +7,7 @@ import jax
 import optax
 from jax.typing import ArrayLike
 
+from runner.core.declarations import undirected
 from runner.core.leaves import PyTree
 from runner.core.spec import Spec
 
@@ -27,6 +28,14 @@ class AdversarialLoss(NamedTuple):
 
     generator: Callable[[jax.Array], jax.Array]  #: fake [B] -> [B]
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]  #: real [B], fake [B] -> [B]
+
+    #: The declarations of the metrics of `judge`. The losses of players measure each other, not the samples.
+    declared_metrics = undirected(
+        discriminator_loss="loss of the discriminator against the current generator",
+        generator_loss="loss of the generator against the current discriminator",
+        real_logit="logit of the discriminator for data",
+        fake_logit="logit of the discriminator for samples",
+    )
 
     def judge(self, real: jax.Array, fake: jax.Array) -> Metrics:
         """Returns the metrics of an evaluation: the losses of both players and the logits themselves, each [B]."""

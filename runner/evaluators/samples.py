@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.core import Figures, Key, Modes, PyTree, Scenario, Source
 from runner.core.abilities import Sampling, supports
+from runner.core.declarations import maximized, minimized
 from runner.evaluators.means import Means, data_key, passes
 from runner.loop.partition import join, split
 from runner.metrics import (
@@ -54,6 +55,17 @@ class Samples:
 
     size: int = 2000
     features: Features | None = None
+
+    declared_metrics = minimized(
+        energy_distance="energy distance of samples and data",
+        sliced_wasserstein="mean Wasserstein distance of projections of samples and data",
+        kernel_distance="kernel distance of the features of samples and data",
+    ) | maximized(
+        modes="number of modes that the samples cover",
+        high_quality="share of the samples that are near a mode",
+        precision="share of the samples that are near data, by their features",
+        recall="share of the data that is near samples, by its features",
+    )
 
     def __post_init__(self):
         if self.features is not None and not hasattr(self.features, "shape"):

@@ -1,10 +1,37 @@
-"""Which step is the best: the one rule for the loop, checkpoints, run information and comparisons."""
+"""Which value of a metric is the best: the one rule for the loop, checkpoints, run info and comparisons."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from runner.core.declarations import Metric, direction
+
 MODES = ("min", "max")
+
+
+def mode_of(best: str, mode: str | None, declared: Mapping[str, Metric], saved: bool = False) -> str:
+    """Returns the direction of the metric `best`: the declared one, or else the given one.
+
+    Args:
+        best: the name of a metric.
+        mode: the setting, "min", "max" or None.
+        declared: metrics, by their names.
+        saved: whether the setting is that of a saved run, which keeps it.
+
+    Raises:
+        ValueError: there is neither, or they contradict each other.
+    """
+    known = direction(best, declared)
+    if mode is None and known is None:
+        raise ValueError(
+            f"loop.mode: nothing declares whether a higher or a lower {best} is better;"
+            " say loop.mode=max or loop.mode=min"
+        )
+    if None not in (mode, known) and mode != known and not saved:
+        raise ValueError(
+            f"loop.mode: {mode} contradicts the declaration of {best}, whose best value is the {known}; leave it out"
+        )
+    return mode or known or ""
 
 
 def rank(value: float | None, mode: str) -> tuple[bool, float]:

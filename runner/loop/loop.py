@@ -9,10 +9,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from runner.core import Dataset, Evaluator, Figures, Key, Metrics, Scenario, Source, State, Writer
-from runner.core.abilities import Compiling, Naming, refuse_misspelled, supports
+from runner.core.abilities import Compiling, Naming, declared, refuse_misspelled, supports
 from runner.core.bounds import Bound, count, one_of, optional, require
 from runner.errors import Stopped
-from runner.loop.best import Best
+from runner.loop.best import Best, mode_of
 from runner.loop.compiled import Keys, Program
 from runner.loop.finite import are_finite, refuse_not_finite
 from runner.loop.log_averages import Record
@@ -35,7 +35,8 @@ class Loop:
         evaluate_every: steps between evaluations on the validation split; None evaluates only at the end.
         save_every: steps between checkpoints; None saves only at the end, and at each best evaluation.
         best: the validation metric by which the best checkpoint is chosen, or None.
-        mode: whether the best value of this metric is the "min" or the "max".
+        mode: whether the best value of this metric is the "min" or the "max"; None takes the direction that what
+            computes the metric declares (`runner.core.abilities.Declaring`), and is refused if it declares none.
         patience: consecutive evaluations without improvement after which the run ends, or None.
         fuse: whether many steps share one compiled call: "always", "never", or "auto", which is "never" on CPU if a
             step contains a native convolution, many times slower in such a call, and otherwise "always".
@@ -48,7 +49,7 @@ class Loop:
     evaluate_every: int | None = None
     save_every: int | None = None
     best: str | None = None
-    mode: str = "min"
+    mode: str | None = None
     patience: int | None = None
     fuse: str = "auto"
     devices: int | str = 1
@@ -59,7 +60,7 @@ class Loop:
             self, steps=count, log_every=count, evaluate_every=optional(count), save_every=optional(count)
         )
         require(self, patience=optional(count), devices=number_of_devices)
-        require(self, mode=one_of("min", "max"), fuse=one_of("auto", "always", "never"))
+        require(self, mode=optional(one_of("min", "max")), fuse=one_of("auto", "always", "never"))
         if self.patience is not None and self.best is None:
             raise ValueError("patience: needs a metric to follow; name it by best=")
 
@@ -109,6 +110,7 @@ class Loop:
         *,
         key: Key,
         evaluator: Evaluator[State] | None = None,
+        saved: bool = False,
     ) -> Prepared[State]:
         """Checks by shapes alone that the parts fit each other, without a compile.
 
@@ -117,10 +119,11 @@ class Loop:
             data: as in `run`.
             key: as in `run`.
             evaluator: as in `run`.
+            saved: whether the settings are those of a saved run, which keeps a `mode` that contradicts the metric.
 
         Raises:
-            ValueError: a part does not fit another, a member of the scenario is misspelled, or the evaluation has no
-                metric of the name `best`.
+            ValueError: a part does not fit another, a member of the scenario is misspelled, the evaluation has no
+                metric of the name `best`, or its direction is unknown or contradicts `mode`.
         """
         refuse_misspelled(scenario)
         train, validation = (data.train, data.validation) if isinstance(data, Dataset) else (data, None)
@@ -132,7 +135,9 @@ class Loop:
             raise ValueError("evaluator: there is no validation split; pass a Dataset instead of its source")
         elif supports(evaluator, Naming):
             self._refuse_unknown_best(evaluator.names(scenario, template, validation))
-        return Prepared(program, template, scenario, validation, evaluator)
+        metrics = declared(scenario, evaluator)
+        mode = None if self.best is None else mode_of(self.best, self.mode, metrics, saved)
+        return Prepared(program, template, scenario, validation, evaluator, metrics, mode)
 
     def _refuse_unknown_best(self, names: Collection[str]) -> None:
         if self.best is not None and self.best not in names:
@@ -150,7 +155,7 @@ class Loop:
     ) -> State:
         """Trains a prepared scenario; arguments, result and errors are those of `run`."""
         release_programs()
-        program, template, scenario, validation, evaluator = prepared
+        program, template, scenario, validation, evaluator, *_ = prepared
         restored = checkpoints.restore(template) if checkpoints is not None else None
         with _waiting_for_the_last_save(checkpoints), ThreadPoolExecutor(1) as executor:
             state, step, extra, fused = self._begin(program, template, restored, executor)
@@ -189,12 +194,13 @@ class Loop:
                 evaluation, figures = self._evaluate(prepared, state, step)
                 metrics |= evaluation
                 value = evaluation.get(f"validation/{self.best}")
-                best = best if value is None else best.after(step, value, self.mode)
+                best = best if value is None else best.after(step, value, prepared.mode or "min")
             if not stopped:
                 _write(writers, step, metrics, figures)
             due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
             if checkpoints is not None and due and step != saved:
-                checkpoints.save(step, state, {"rows": record.rows, "best": best, "fused": fused}, value)
+                extra = {"rows": record.rows, "best": best, "mode": prepared.mode, "fused": fused}
+                checkpoints.save(step, state, extra, value)
                 saved = step
             if stopped:
                 raise Stopped(f"stopped at step {step}")
@@ -216,7 +222,7 @@ class Loop:
         return state if first is None else first.result(), step, extra, fused
 
     def _evaluate(self, prepared: Prepared[State], state: State, step: int) -> tuple[Metrics, Figures]:
-        _, _, scenario, validation, evaluator = prepared
+        _, _, scenario, validation, evaluator, *_ = prepared
         if evaluator is None or validation is None:
             return {}, {}
         metrics, figures = evaluator(prepared.program.keys.evaluate_at(step), scenario, state, validation)

@@ -2,7 +2,7 @@
 
 from typing import Generic, NamedTuple, Protocol
 
-from runner.core import Evaluator, PyTree, Scenario, Source, State
+from runner.core import Evaluator, Metric, PyTree, Scenario, Source, State
 from runner.loop.compiled import Program
 
 
@@ -35,6 +35,8 @@ class Prepared(NamedTuple, Generic[State]):
         scenario: satisfies `runner.core.Scenario`.
         validation: the source of evaluations, or None.
         evaluator: as in `Loop.run`, or None.
+        metrics: the declared metrics of the scenario and the evaluator.
+        mode: whether the best value of the metric `best` is the "min" or the "max"; None without such a metric.
     """
 
     program: Program[State]
@@ -42,3 +44,5 @@ class Prepared(NamedTuple, Generic[State]):
     scenario: Scenario[State]
     validation: Source | None
     evaluator: Evaluator[State] | None
+    metrics: dict[str, Metric]
+    mode: str | None

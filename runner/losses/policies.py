@@ -4,13 +4,26 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from runner.core import Key
+from runner.core import Key, maximized, minimized, undirected
 
 
 def draw_action(key: Key, logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Draws an action from each distribution; returns the actions and their log probabilities, both `[B]`."""
     action = jax.random.categorical(key, logits)
     return action, _log_probability(logits, action)
+
+
+#: The declared metrics of a policy and a value net in training.
+DECLARED = {
+    **undirected(
+        policy_loss="clipped surrogate loss, relative to the policy before the update",
+        entropy="entropy of the policy in nats",
+        approximate_kl="divergence of the updated policy from the one that acted, in nats",
+        clip_fraction="share of the actions whose gradient is cut off",
+    ),
+    **minimized(value_loss="half the squared error of the predicted returns"),
+    **maximized(**{"return": "sum of the rewards of an episode"}),
+}
 
 
 def clipped_surrogate(

@@ -13,7 +13,8 @@ from runner.process.files import replace
 from runner.process.spreadsheets import csv_of
 from runner.process.terminal import escaped, table
 from runner.runs.described import Curve, Described, ordered
-from runner.storage.run_directory import HORIZON, Directory
+from runner.storage.differences import HORIZON
+from runner.storage.run_directory import Directory
 from runner.storage.run_info import UNREADABLE
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         settings: the keys in which the runs differ.
-        by: the metric that orders them; None if no metric was recorded.
+        by: the metric that orders them; None if no metric was recorded, or by default none with a direction.
         mode: `"min"` or `"max"`.
     """
 
@@ -175,11 +176,11 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
     Args:
         folder: the folder of a sweep, or of a run that has members.
         by: a metric of the records, on the validation split if it was recorded there; by default the one that
-            `loop.best` names.
-        mode: `"min"` or `"max"`; by default `loop.mode` for the metric of `loop.best`, and `"min"` for others.
+            `loop.best` names, or else one whose direction is known.
+        mode: `"min"` or `"max"`; by default the direction of the metric, which `loop.mode` or a declaration says.
 
     Raises:
-        ValueError: there is no run, or the metric or the mode is unknown.
+        ValueError: there is no run, the metric is unknown, or its direction is unknown and `mode` is not given.
     """
     folder = Path(folder)
     paths = ordered(folder)
@@ -194,7 +195,7 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
             rows.append(_unreadable(place, error))
     configs = [run.settings for run in runs]
     names = dict.fromkeys(itertools.chain.from_iterable(run.curves for run in runs))
-    by, mode = _order(by, mode, configs, list(names))
+    by, mode = _order(by, mode, runs, list(names))
     keys = _differing(configs)
     rows += [_row(run, keys, by, mode) for run in runs]
     rows.sort(key=lambda row: (row.status in ("failed", UNREADABLE), *rank(row.best, mode)))
@@ -202,24 +203,31 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
 
 
 def _order(
-    by: str | None, mode: str | None, configs: Sequence[Mapping], names: Sequence[str]
+    by: str | None, mode: str | None, runs: Sequence[Described], names: Sequence[str]
 ) -> tuple[str | None, str]:
     """Returns the metric that orders the runs, and its mode."""
     if mode not in (None, *MODES):
         raise ValueError(f"mode: {mode!r} is neither min nor max")
-    followed = {
-        f"validation/{config['loop.best']}": config["loop.mode"]
-        for config in configs
-        if config.get("loop.best") is not None and config.get("loop.mode") in MODES
-    }
     if by is None:
-        usual = [*followed, "validation/loss", *sorted(names, key=lambda name: "validation/" not in name)]
-        by = next((name for name in usual if name in names), None)
+        usual = [*(run.best for run in runs), "validation/loss"]
+        usual += sorted(names, key=lambda name: "validation/" not in name)
+        by = next((name for name in usual if name in names and (mode or _direction(name, runs))), None)
     elif f"validation/{by}" in names:
         by = f"validation/{by}"
     elif by not in names:
         raise ValueError(f"by: {by!r} is not a metric of these runs; known: {', '.join(names) or 'none'}")
-    return by, mode or followed.get(by or "", "min")
+    direction = mode or ("min" if by is None else _direction(by, runs))
+    if direction is None:
+        raise ValueError(
+            f"mode: the runs do not agree on whether a higher or a lower {by} is better; say mode=max or mode=min"
+        )
+    return by, direction
+
+
+def _direction(name: str, runs: Sequence[Described]) -> str | None:
+    """Returns the direction of a metric, or None if no run knows it or two contradict each other."""
+    directions = {run.direction(name) for run in runs if name in run.curves} - {None}
+    return directions.pop() if len(directions) == 1 else None
 
 
 def _differing(configs: Sequence[Mapping[str, object]]) -> list[str]:

@@ -5,11 +5,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runner.compose.tree import Node, leaves
+from runner.core.declarations import direction, maximized, minimized
+from runner.loop.best import MODES
 from runner.process.terminal import escaped
 from runner.storage.run_directory import WEIGHTS, Directory, below
 from runner.storage.run_info import RunInfo
 
 Curve = list[tuple[int, float]]
+# The directions of our metrics, for runs that began before run infos had them.
+EARLIER = minimized(
+    **dict.fromkeys(
+        ("loss", "rmse", "mae", "squared_error", "noise_loss", "image_loss", "reconstruction"), ""
+    ),
+    **dict.fromkeys(("perplexity", "excess", "value_loss"), ""),
+    **dict.fromkeys(("energy_distance", "sliced_wasserstein", "kernel_distance"), ""),
+) | maximized(
+    **dict.fromkeys(("accuracy", "r2", "return", "modes", "high_quality", "precision", "recall"), "")
+)
 
 
 class Described(NamedTuple):
@@ -26,6 +38,19 @@ class Described(NamedTuple):
     settings: dict[str, Node]
     info: RunInfo
     curves: dict[str, Curve]
+
+    @property
+    def best(self) -> str | None:
+        """The metric that `loop.best` names, as the records name it."""
+        best = self.settings.get("loop.best")
+        return f"validation/{best}" if isinstance(best, str) else None
+
+    def direction(self, name: str) -> str | None:
+        """Returns the direction of a metric of the records, "min" or "max", or None if nothing declares it."""
+        if name == self.best and self.settings.get("loop.mode") in MODES:
+            return self.settings["loop.mode"]
+        declared = EARLIER if self.info.metrics is None else self.info.declared
+        return direction(name.removeprefix("validation/"), declared)
 
     @classmethod
     def of(cls, place: str, run: Directory) -> "Described":

@@ -38,7 +38,7 @@ def replay(config: dict, path: str | Path) -> list[str]:
         raise ValueError(
             f"{directory.path}: ended at no step that was not finite; there is nothing to replay"
         )
-    training = Training(config)
+    training = Training(config, saved=True)
     with _ReadOnly(directory.path / "checkpoints") as checkpoints:
         try:
             _advanced(training, checkpoints, bad, check_state=True)

@@ -19,9 +19,9 @@ from runner.writers import figures, file_writers
 log = logging.getLogger("runner")
 
 
-def prepared(config: Mapping, known: dict | None = None) -> "Training | Seeds":
-    """Builds the run of a configuration, or its runs if `seeds` is set."""
-    return Training(config, known) if config["seeds"] is None else Seeds(config, known)
+def prepared(config: Mapping, known: dict | None = None, saved: bool = False) -> "Training | Seeds":
+    """Builds the run of a configuration, or its runs if `seeds` is set; arguments are those of `Training`."""
+    return (Training if config["seeds"] is None else Seeds)(config, known, saved)
 
 
 class Seeds:
@@ -30,18 +30,20 @@ class Seeds:
     Args:
         config: resolved and checked; its `seeds` is the number of members.
         known: datasets of other runs, by their configurations, which these runs share.
+        saved: as in `Training`.
 
     Raises:
         ValueError: a part rejects a setting or the data.
     """
 
-    def __init__(self, config: Mapping, known: dict | None = None):
-        self.config, self._known = config, {} if known is None else known
+    def __init__(self, config: Mapping, known: dict | None = None, saved: bool = False):
+        self.config, self._known, self._saved = config, {} if known is None else known, saved
         self._seeds = range(config["seed"], config["seed"] + config["seeds"])
         self._first = self._member(0)
+        self.config = {**config, "loop": self._first.config["loop"]}
 
     def _member(self, number: int) -> Training:
-        return Training({**self.config, "seeds": None, "seed": self._seeds[number]}, self._known)
+        return Training({**self.config, "seeds": None, "seed": self._seeds[number]}, self._known, self._saved)
 
     def refuse_directory(self, path: str | Path) -> None:
         """Raises Occupied if this job cannot use the directory, or ValueError if it cannot begin in it."""
@@ -72,7 +74,7 @@ class Seeds:
         build = lambda number: Prepared(self._member(number) if number else self._first, paths[number])
         with Lock(own.path):
             self._refuse_to_continue(paths)
-            own.begin(self.config, seed=self.config["seed"], step=None)
+            own.begin(self.config, seed=self.config["seed"], step=None, metrics=self._first.metrics)
             with own.recording_the_end():
                 outcomes = run_members([f"seed={seed}" for seed in self._seeds], build, stop)
                 return self._conclude(own, paths, outcomes)
@@ -90,7 +92,7 @@ class Seeds:
             Directory(path) for path, outcome in zip(paths, outcomes, strict=True) if not outcome.error
         ]
         records = list(spread([each.records for each in finished]))
-        draw = {"spread": lambda: figures.spread(records)}
+        draw = {"spread": lambda: figures.spread(records, self._first.prepared.metrics)}
         writers = file_writers(own.path, dict(leaves(self.config)))
         for writer in writers:
             for record in records:

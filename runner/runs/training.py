@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import jax
 
@@ -37,18 +37,23 @@ class Training:
     Args:
         config: resolved and checked.
         known: datasets of other runs, by their configurations, which this run shares.
+        saved: whether the configuration is that of a saved run, as in `Loop.prepare`.
+
+    Attributes:
+        config: the configuration, whose `loop.mode` is the direction of the metric `loop.best`.
 
     Raises:
         ValueError: a part rejects a setting or the data.
     """
 
-    def __init__(self, config: Mapping, known: dict | None = None):
-        self.config = config
+    def __init__(self, config: Mapping, known: dict | None = None, saved: bool = False):
         self.parts = build(config, known)
         scenario, dataset, loop, evaluator = self.parts
         self.prepared = loop.prepare(
-            scenario, dataset, key=jax.random.key(config["seed"]), evaluator=evaluator
+            scenario, dataset, key=jax.random.key(config["seed"]), evaluator=evaluator, saved=saved
         )
+        mode = self.prepared.mode or config["loop"]["mode"]
+        self.config = {**config, "loop": {**config["loop"], "mode": mode}}
         refuse_beyond_memory(self.prepared.template)
         self.warm_start = None
         if config["init_from"] is not None:
@@ -59,6 +64,11 @@ class Training:
     def memory(self) -> int:
         """The bytes that the run takes at least: three times its state, to update and to save it, and its data."""
         return 3 * bytes_of(self.prepared.template) + bytes_of(tuple(self.parts.dataset))
+
+    @property
+    def metrics(self) -> dict[str, dict]:
+        """The declared metrics, for the run info."""
+        return {name: metric._asdict() for name, metric in self.prepared.metrics.items()}
 
     def refuse_directory(self, path: str | Path) -> None:
         """Raises Occupied if this run cannot use the directory, or ValueError if it cannot begin in it."""
@@ -148,7 +158,7 @@ class Training:
 
     def _checkpoints(self, directory: Directory) -> Checkpoints:
         saved = lambda step: directory.update_info(saved=step)
-        return Checkpoints(directory.path / "checkpoints", self.parts.loop.mode, saved)
+        return Checkpoints(directory.path / "checkpoints", self.prepared.mode, saved)
 
     def _begin(
         self, directory: Directory, start: int, origin: dict, before: RunInfo | None, changes: list[str]
@@ -163,6 +173,7 @@ class Training:
             if before and start
             else self.warm_start and self.warm_start.description,
             weights=abilities.weights(self.parts.scenario),
+            metrics=self.metrics,
             saved=start or None,
             changes=(before.changes if before else []) + dated,
             **NOT_ENDED,
@@ -195,11 +206,13 @@ class Training:
             )
             last = max(checkpoints.steps)
             for writer in writers:
-                writer.write(last, {}, {"curves": lambda: figures.curves(directory.records)})
+                writer.write(
+                    last, {}, {"curves": lambda: figures.curves(directory.records, self.prepared.metrics)}
+                )
         finally:
             for writer in writers:
                 writer.close()
-        best = _best(directory.rows(), loop)
+        best = _best(directory.rows(), loop.best, self.prepared.mode)
         directory.update_info(step=last, best=best, stopped_early=last < loop.steps)
         log.info("finished at step %d%s: %s", last, _best_text(best), directory.path)
         return best["value"]
@@ -229,15 +242,15 @@ def _start(info: RunInfo | None, checkpoints: Checkpoints) -> int:
     return start
 
 
-def _best(records: Iterable[dict], loop: Any) -> dict:
-    if loop.best is None:
+def _best(records: Iterable[dict], best: str | None, mode: str | None) -> dict:
+    if best is None or mode is None:
         return NO_BEST
-    metric = f"validation/{loop.best}"
+    metric = f"validation/{best}"
     own = [
         row for row in records if row["step"]
     ]  # step 0 is the evaluation of a warm start, of another run's values
     values = [(row["step"], row[metric]) for row in own if isinstance(row.get(metric), float)]
-    step, value = best_of(values, loop.mode) or (None, None)
+    step, value = best_of(values, mode) or (None, None)
     return {"metric": metric, "value": value, "step": step}
 
 

@@ -7,6 +7,7 @@ import jax
 
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import count, loss_of_targets, require
+from runner.core.declarations import minimized
 from runner.core.nets import create, forward, infer, update_jointly
 from runner.core.reductions import per_example
 
@@ -38,6 +39,10 @@ class Autoencoder:
     loss: Loss
     code_size: int
     standardize: bool = True
+
+    declared_metrics = minimized(
+        loss="the loss of standardized reconstructions", squared_error="mean squared error of reconstructions"
+    )
 
     def __post_init__(self):
         require(self, loss=loss_of_targets, code_size=count)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from runner.core import Batch, Key, Loss, Metrics, Optimizer, Params, Spec, Statistics, TrainState, averages
 from runner.core.bounds import count, decay, loss_of_targets, optional, override, require, weight
+from runner.core.declarations import minimized
 from runner.core.nets import NetLike, create, forward, update
 from runner.core.reductions import per_example
 
@@ -55,6 +56,7 @@ class Diffusion:
     diffusion_steps: int = 20
     ema: float | None = 0.999
 
+    declared_metrics = minimized(loss="at random times", noise_loss="of the noise", image_loss="of x")
     weights = property(lambda self: averages.weights(self.ema))  # in samples and evaluations
 
     def __post_init__(self):

@@ -41,6 +41,7 @@ class Ensemble:
 
     weights = property(lambda self: abilities.weights(self.scenario))  # of each member
     batches_per_step = property(lambda self: abilities.batches_per_step(self.scenario))  # shared
+    declared_metrics = property(lambda self: abilities.declared(self.scenario))  # also those of the members
 
     def __post_init__(self):
         check("ensemble", self.size, count)

@@ -26,8 +26,6 @@ class GANState(NamedTuple):
 class GAN:
     """Trains a generator against a discriminator (Goodfellow et al. 2014), in alternating updates.
 
-    One step is `critic_steps` updates of the discriminator, each on its own batch, then one of the generator.
-
     Attributes:
         generator: latents [B, latent_size] -> x [B, ...].
         discriminator: x [B, ...] -> logits [B].
@@ -35,7 +33,7 @@ class GAN:
         discriminator_optimizer: of the discriminator.
         loss: the losses of the two players.
         latent_size: size of the latents, which are standard normal.
-        critic_steps: updates of the discriminator for each update of the generator; each is compiled separately.
+        critic_steps: updates of the discriminator, each on its own batch, before one of the generator; all compiled.
         r1: weight of half the squared gradient norm of the logits at real x (Mescheder et al. 2018), or None.
         gradient_penalty: weight of (gradient norm - 1)^2 between real and fake x (Gulrajani et al. 2017), or None.
         ema: decay of the debiased moving average of the generator, by which it samples and is evaluated, or None.
@@ -52,6 +50,7 @@ class GAN:
     gradient_penalty: float | None = None
     ema: float | None = None
 
+    declared_metrics = AdversarialLoss.declared_metrics  # a penalty has no direction
     standardize = False  # x is used as it is
     weights = property(lambda self: averages.weights(self.ema))  # of the generator when it samples
     batches_per_step = property(lambda self: self.critic_steps)  # updates of the generator need no data

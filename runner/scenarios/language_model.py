@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, TrainState, decoding
 from runner.core.bounds import count, loss_of_targets, override, positive, require
+from runner.core.declarations import maximized, minimized
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import mean_of_logits, per_example
 
@@ -41,6 +42,12 @@ class LanguageModel:
     burn_in: int = 0
     length: int = 200
     temperature: float = 1.0
+
+    declared_metrics = minimized(
+        loss="the loss of each token",
+        perplexity="exp of the loss",
+        excess="loss above the entropy of the source",
+    ) | maximized(accuracy="share of the tokens that are right")
 
     def __post_init__(self):
         require(self, loss=loss_of_targets, length=count, temperature=positive)

@@ -51,6 +51,7 @@ class ODEGAN:
     step_size: float = 0.1
     regularization: float | None = 0.07
 
+    declared_metrics = AdversarialLoss.declared_metrics  # a norm or a penalty has no direction
     standardize = False  # x is used as it is
 
     def __post_init__(self):
@@ -81,8 +82,7 @@ class ODEGAN:
             metrics["penalty"], slope = jax.value_and_grad(penalty)(params[1])
             rate = self.step_size * self.regularization
             moved = moved[0], jax.tree.map(lambda value, slope: value - rate * slope, moved[1], slope)
-        players = [net._replace(params=own) for net, own in zip(nets, moved, strict=True)]
-        return ODEGANState(*players), metrics
+        return ODEGANState(*(net._replace(params=own) for net, own in zip(nets, moved, strict=True))), metrics
 
     def _losses(self, key: Key, state: ODEGANState, real: jax.Array, params: tuple, rival: PyTree):
         """Returns the sum of both losses, each of which depends on the `params` of its own player only.

@@ -11,7 +11,7 @@ from runner.core import Batch, Environment, Key, Metrics, NetLike, Optimizer, Py
 from runner.core.bounds import count, optional, positive, require, share, weight
 from runner.core.nets import create, forward, infer, update
 from runner.environments import rollouts
-from runner.losses.policies import clipped_surrogate, draw_action
+from runner.losses.policies import DECLARED, clipped_surrogate, draw_action
 
 
 class PPOState(NamedTuple):
@@ -65,6 +65,8 @@ class PPO:
     entropy_weight: float | None = 0.01
     episodes: int = 20
 
+    declared_metrics = DECLARED
+
     def __post_init__(self):
         require(self, environments=count, rollout=count, epochs=count, minibatches=count, episodes=count)
         require(self, discount=share, trace_decay=share, clip=positive, entropy_weight=optional(weight))
@@ -92,9 +94,7 @@ class PPO:
         """Acts in the environments, then learns from the transitions; `return` is that of the episodes that ended."""
         act_key, order_key, learn_key = jax.random.split(key, 3)
         act = lambda key, observation: draw_action(key, infer(self.policy, state.policy, observation))
-        new = rollouts.collect(
-            self.environment, act, act_key, self.rollout, state.environments, state.returns
-        )
+        new = rollouts.collect(self.environment, act, act_key, self.rollout, *state[2:])
         predict = lambda observation: infer(self.value, state.value, observation)
         advantages, targets = rollouts.advantages(new.seen, predict, self.discount, self.trace_decay)
         rows = jax.tree.map(rollouts.flatten, (new.seen, advantages, targets))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
+from runner.core.declarations import maximized, minimized
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import per_example
 
@@ -36,6 +37,10 @@ class Regression:
     optimizer: Optimizer
     loss: Loss
     standardize: bool = True
+
+    declared_metrics = minimized(
+        loss="the loss of standardized outputs", rmse="root mean squared error", mae="mean absolute error"
+    ) | maximized(r2="share of the variance of the targets that is explained")
 
     def __post_init__(self):
         require(self, loss=loss_of_targets)

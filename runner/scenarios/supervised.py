@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
+from runner.core.declarations import maximized, minimized
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import mean_of_logits, per_example
 
@@ -37,6 +38,8 @@ class Supervised:
     optimizer: Optimizer
     loss: Loss
     standardize: bool = True
+
+    declared_metrics = minimized(loss="the loss") | maximized(accuracy="share of the examples that are right")
 
     def __post_init__(self):
         require(self, loss=loss_of_targets)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from runner.core import Batch, Key, Likelihood, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import count, likelihood, require, weight
+from runner.core.declarations import minimized, undirected
 from runner.core.nets import create, forward, infer, update_jointly
 
 
@@ -42,6 +43,11 @@ class VAE:
     latent_size: int
     beta: float = 1.0
     standardize: bool = False
+
+    declared_metrics = minimized(
+        loss="negative evidence lower bound in nats, with beta",
+        reconstruction="negative log likelihood of x given its latents, in nats",
+    ) | undirected(divergence="KL divergence of the latents from the prior, in nats")
 
     def __post_init__(self):
         require(self, loss=likelihood, latent_size=count, beta=weight)

@@ -32,12 +32,12 @@ class Checkpoints:
 
     Args:
         directory: a directory for the checkpoints only; created at the first save.
-        mode: whether the best of the saved values is the "min" or the "max".
+        mode: whether the best saved value is the "min" or the "max"; None takes that of the loop, or else "min".
         on_saved: called with each step that is on the disk, by the thread that saves.
     """
 
     def __init__(
-        self, directory: str | Path, mode: str = "min", on_saved: Callable[[int], None] | None = None
+        self, directory: str | Path, mode: str | None = None, on_saved: Callable[[int], None] | None = None
     ):
         self.directory = Path(directory).absolute()
         self._mode, self._on_saved = mode, on_saved
@@ -120,10 +120,8 @@ class Checkpoints:
         self.wait()
         newest = max(self.steps, default=-1)
         if step <= newest:
-            raise StorageError(
-                f"{self.directory}: step {step} was not saved; the newest step there is {newest}"
-            )
-        note = {"step": step, "value": None if value is None else float(value), "leaves": arrays.kinds(state)}
+            raise StorageError(f"{self.directory}: step {step} was not saved; the newest step is {newest}")
+        note = {"step": step, "value": value, "mode": extra.get("mode"), "leaves": arrays.kinds(state)}
         self._pending = self._thread.submit(self._save, step, arrays.on_host(state), extra, note)
 
     def refuse_failed(self) -> None:
@@ -277,7 +275,8 @@ class Checkpoints:
 
     def _best(self, notes: dict) -> int | None:
         values = {step: notes[step]["value"] for step in sorted(notes) if notes[step]}
-        best = best_of(values.items(), self._mode)
+        modes = [self._mode, *(note.get("mode") for note in reversed(notes.values()) if note), "min"]
+        best = best_of(values.items(), next(filter(None, modes)))
         return best[0] if best else max(values, default=None)
 
 

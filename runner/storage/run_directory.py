@@ -13,30 +13,19 @@ from typing import Any
 
 import yaml
 
-from runner.compose.checks import complete, with_defaults
-from runner.compose.signatures import signature
-from runner.compose.tree import Node, leaves, target_of
+from runner.compose.checks import complete
+from runner.compose.tree import leaves
 from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links, trusts_all
 from runner.errors import Occupied, Stopped
 from runner.process.files import read_lines, replace
 from runner.storage import lock
+from runner.storage.differences import differences
 from runner.storage.run_info import NAME as RUN_INFO
 from runner.storage.run_info import RunInfo, is_number, read_record
 
 log = logging.getLogger()
 _updating = threading.Lock()  # the thread that saves checkpoints updates the run info, too
 
-FREE = {
-    "steps",
-    "figures",
-    "allow",
-    "traceback",
-    "loop.steps",
-    "loop.log_every",
-    "loop.evaluate_every",
-    "loop.save_every",
-    "loop.patience",
-}
 # The files that a run leaves if it is killed before it has written its configuration.
 BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}
 RECORDS = "metrics.jsonl"
@@ -45,8 +34,6 @@ NOT_FINITE = {"NaN", "Infinity", "-Infinity"}  # of a record, in which JSON has 
 WEIGHTS = "validation/weights"  # the one name in a record whose value is a text
 VALUES = 10_000_000  # in the records of a run that are read into memory
 SHOWN = 8  # settings that an error message lists
-PATHS = {"path", "run", "init_from"}  # names of settings whose values are paths
-HORIZON = "horizon"  # name of an optimizer's setting: the steps that its schedule spans
 
 
 class Directory:
@@ -62,7 +49,7 @@ class Directory:
     @property
     def is_run(self) -> bool:
         """Whether the directory holds a run."""
-        return (self.path / "config.yaml").is_file()
+        return os.path.isfile(self.path / "config.yaml")  # false also for a path that cannot exist
 
     @property
     def config(self) -> dict:
@@ -258,36 +245,6 @@ def below(folder: str | Path) -> Iterator[Path]:
         folders += [path / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         if {"config.yaml", RUN_INFO} <= {entry.name for entry in entries}:
             yield path
-
-
-def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
-    """Yields the settings that make two configurations different runs, each with "key: old there, new asked for"."""
-    old_leaves, new_leaves = (dict(leaves(with_defaults(config))) for config in (old, new))
-    for key in dict(leaves(old)) | dict(leaves(new)):  # settings that neither names have equal defaults
-        before, after = old_leaves.get(key, "nothing"), new_leaves.get(key, "nothing")
-        if _comparable(key, before) == _comparable(key, after) or key in FREE or _is_unread_horizon(key, new):
-            continue
-        yield key, f"{key}: {before} there, {after} asked for"
-
-
-def _comparable(key: str, value: Node) -> Node:
-    is_path = isinstance(value, str) and key.rpartition(".")[2] in PATHS
-    return str(Path(value).resolve()) if is_path else value
-
-
-def _is_unread_horizon(key: str, config: Mapping) -> bool:
-    """Returns whether this is the horizon of an optimizer whose schedule does not need it."""
-    *path, name = key.split(".")
-    node: Node = config
-    for part in path:
-        node = node.get(part) if isinstance(node, Mapping) else None
-    if name != HORIZON or not isinstance(node, Mapping) or "schedule" not in node:
-        return False
-    schedule = config["schedule"] if node["schedule"] == "@schedule" else node["schedule"]
-    target = signature(target_of(schedule)) if isinstance(schedule, Mapping) else None
-    return not isinstance(schedule, Mapping) or not (
-        target is None or target.constants.get("needs_horizon", True)
-    )
 
 
 def _listed(changes: list[str]) -> str:

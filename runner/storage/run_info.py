@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from runner.core.declarations import Metric
 from runner.process.files import read_small
 
 NAME = "run.json"
@@ -33,6 +34,7 @@ class RunInfo:
         data: the digest of the data.
         init_from: run, step and names of the warm start.
         weights: "raw" or "average": which parameters are evaluated.
+        metrics: the declared metrics of the run, each with its `mode` and `meaning`.
         step: the last step of a finished run.
         best: metric, value and step of the best evaluation, each None if there is none.
         stopped_early: whether patience ended the run before its last step.
@@ -57,6 +59,7 @@ class RunInfo:
     data: str | None = None
     init_from: dict | None = None
     weights: str = "raw"
+    metrics: dict | None = None
     step: int | None = None
     best: dict = dataclasses.field(default_factory=NO_BEST.copy)
     stopped_early: bool = False
@@ -98,6 +101,16 @@ class RunInfo:
         if not _is_best(info.best):
             raise ValueError(f"{path}: best lacks a metric, a value or a step; restore a copy")
         return info
+
+    @property
+    def declared(self) -> dict[str, Metric]:
+        """The declared metrics, without those that are damaged."""
+        modes = {
+            name: metric.get("mode")
+            for name, metric in (self.metrics or {}).items()
+            if isinstance(metric, dict)
+        }
+        return {name: Metric(mode, "") for name, mode in modes.items() if mode in ("min", "max")}
 
     def to_json(self) -> bytes:
         """Returns the content of the file."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.core.declarations import Metric, direction
 from runner.process.terminal import escaped
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Distinguishable with any colour vision (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6E6E6E"
+BETTER: dict[str | None, str] = {"min": " (lower is better)", "max": " (higher is better)"}
+NOTHING: Mapping[str, Metric] = {}
 PANELS = 100  # the maximum in a figure of curves
 PAIRS = 16  # images in a row of examples, above a row of their reconstructions
 
@@ -51,12 +54,13 @@ def _installed_settings() -> Iterator[None]:
         yield
 
 
-def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
+def curves(records: Iterable[Mapping[str, Any]], declared: Mapping[str, Metric] = NOTHING) -> "Figure":
     """Draws every metric of the records over the steps, with training and validation in one panel.
 
     Args:
         records: `{"step": ..., name: value}`, of which each may lack some names; `validation/<name>` is drawn in the
             panel of `<name>`.
+        declared: metrics whose direction the title of their panel shows.
     """
     lines: dict[str, list[tuple[int, float]]] = {}
     for record in records:
@@ -65,7 +69,7 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
                 lines.setdefault(name, []).append((record["step"], float(value)))
     members = {name: _members(name, lines) for name in lines}
     own = [name for name in lines if name not in itertools.chain(*members.values())]
-    figure, panels = _panel_each(own)
+    figure, panels = _panel_each(own, declared)
     for name, panel in panels.items():
         for of, color in ((name, BLUE), (f"validation/{name}", ORANGE)):
             for member in members.get(of, ()):
@@ -79,19 +83,20 @@ def curves(records: Iterable[Mapping[str, Any]]) -> "Figure":
     return figure
 
 
-def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
+def spread(records: Iterable[Mapping[str, Any]], declared: Mapping[str, Metric] = NOTHING) -> "Figure":
     """Draws the metrics of several runs over the steps: the mean, a band of one deviation, and one of the whole range.
 
     Args:
         records: `{"step": ..., "name/mean": value, "name/std": ..., "name/min": ..., "name/max": ...}`, of
             which each may lack some names; `validation/<name>` is drawn in the panel of `<name>`.
+        declared: as in `curves`.
     """
     bands: dict[str, list[tuple[float, ...]]] = {}
     for record in records:
         for name in (key.removesuffix("/mean") for key in record if key.endswith("/mean")):
             values = (float(record[f"{name}/{kind}"]) for kind in ("mean", "std", "min", "max"))
             bands.setdefault(name, []).append((record["step"], *values))
-    figure, panels = _panel_each(bands)
+    figure, panels = _panel_each(bands, declared)
     for name, panel in panels.items():
         lines = ((name, BLUE, "training"), (f"validation/{name}", ORANGE, "validation"))
         for of, color, label in lines:
@@ -105,7 +110,7 @@ def spread(records: Iterable[Mapping[str, Any]]) -> "Figure":
     return figure
 
 
-def _panel_each(metrics: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
+def _panel_each(metrics: Iterable[str], declared: Mapping[str, Metric]) -> "tuple[Figure, dict[str, Axes]]":
     """Creates a panel over the steps for each metric, which `validation/<name>` shares with `<name>`."""
     names = list(dict.fromkeys(name.removeprefix("validation/") for name in metrics))[:PANELS] or [""]
     columns = min(3, math.ceil(math.sqrt(len(names))))
@@ -114,7 +119,7 @@ def _panel_each(metrics: Iterable[str]) -> "tuple[Figure, dict[str, Axes]]":
         panel.remove()
     panels = dict(zip(names, axes, strict=False))
     for name, panel in panels.items():
-        panel.set(title=escaped(name), xlabel="step")
+        panel.set(title=escaped(name) + BETTER.get(direction(name, declared), ""), xlabel="step")
     return figure, panels
 
 

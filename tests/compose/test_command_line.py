@@ -12,7 +12,7 @@ from runner.compose.checks import complete
 from runner.compose.choices import opened
 from runner.compose.command_line import change, checked, compose
 from runner.errors import ConfigError
-from runner.storage.run_directory import differences
+from runner.storage.differences import differences
 
 
 def test_nothing_given_is_the_default_run_with_every_setting_of_its_parts():

@@ -243,7 +243,7 @@ def test_a_state_that_no_memory_holds_is_refused_by_its_size():
 def test_a_failure_that_nobody_foresaw_is_one_line_too_and_traceback_shows_it(monkeypatch, capsys):
     import runner.runs.seeds
 
-    def fail(config, known):
+    def fail(*_):
         raise KeyError("surprise")
 
     monkeypatch.setattr(runner.runs.seeds, "Training", fail)

@@ -1,11 +1,13 @@
 """The jobs of a sweep: each is the run that its settings would be alone, in all of Hydra's grammar."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from small_runs import COMMANDS
 
 from runner.cli import main
+from runner.commands.launch import refuse_direction
 from runner.compose.choices import loader_of, opened
 from runner.compose.command_line import compose
 from runner.compose.sweeps import composed, texts
@@ -124,3 +126,19 @@ def test_a_setting_that_cannot_be_read_is_shown_as_it_should_be_written(words, c
     with pytest.raises(ConfigError) as refusal:
         compose(words)
     assert str(refusal.value).endswith(corrected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "refused"),
+    [
+        ("max", "minimize", True),
+        ("min", "Direction.maximize", True),
+        ("max", "maximize", False),
+        ("max", ["minimize", "maximize"], False),
+        (None, "minimize", False),
+    ],
+)
+def test_a_sweeper_that_optimizes_in_the_other_direction_is_refused(mode, asked, refused):
+    loop = {"best": "accuracy", "mode": mode}
+    with pytest.raises(ConfigError, match=r"^hydra.sweeper.direction: ") if refused else nullcontext():
+        refuse_direction(loop, asked)

@@ -7,7 +7,7 @@ from faults.bits import bits
 from faults.places import Place, places
 from faults.settings import data, settings
 from runner.compose.command_line import compose
-from runner.storage.run_directory import differences
+from runner.storage.differences import differences
 
 pytestmark = pytest.mark.slow
 

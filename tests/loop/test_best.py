@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from runner.loop.best import Best, best_of, rank
+from runner.core import maximized, minimized, undirected
+from runner.loop.best import Best, best_of, mode_of, rank
 
 VALUES = [(1, 0.5), (2, math.nan), (3, 0.2), (4, None), (5, 0.2), (6, 0.5), (7, -math.inf)]
 
@@ -31,3 +32,33 @@ def test_evaluations_since_the_best_one_are_counted():
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_missing_values_rank_last(mode):
     assert max([0.0, 1e300, -1e300, None], key=lambda value: rank(value, mode)) is None
+
+
+DECLARED = minimized(loss="the loss") | maximized(r2="R2") | undirected(logit="a logit")
+
+
+@pytest.mark.parametrize(
+    ("best", "mode", "found"),
+    [
+        ("loss", None, "min"),
+        ("r2", None, "max"),
+        ("r2/3", None, "max"),  # of a member, or of an entry
+        ("r2", "max", "max"),
+        ("logit", "min", "min"),
+        ("other", "max", "max"),
+    ],
+)
+def test_the_direction_is_the_declared_one_or_else_the_given_one(best, mode, found):
+    assert mode_of(best, mode, DECLARED) == found
+
+
+@pytest.mark.parametrize("best", ["logit", "other", "r2x"])
+def test_a_metric_without_a_direction_needs_one(best):
+    with pytest.raises(ValueError, match=rf"loop.mode: nothing declares whether a higher or a lower {best}"):
+        mode_of(best, None, DECLARED)
+
+
+def test_a_direction_that_contradicts_the_declaration_is_kept_in_saved_runs_only():
+    assert mode_of("r2", "min", DECLARED, saved=True) == "min"
+    with pytest.raises(ValueError, match=r"loop.mode: min contradicts the declaration of r2"):
+        mode_of("r2", "min", DECLARED)

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 from runner import Loop
-from runner.core import Dataset, Mean, Spec
+from runner.core import Dataset, Mean, Spec, maximized
 from runner.datasets import Arrays, FirstBatch, Stream
 from runner.errors import NotFinite, Stopped, StorageError
 from runner.loop.compiled import Keys, Program
@@ -133,7 +133,7 @@ def test_every_epoch_visits_each_row_once():
 
 
 def test_best_and_patience_follow_the_validation_metric_and_end_the_run():
-    settings = {"evaluate_every": 2, "best": "distance", "patience": 2}
+    settings = {"evaluate_every": 2, "best": "distance", "mode": "min", "patience": 2}
     state, notes = run(100, evaluator=Judge(), **settings)
     distances = {step: row["validation/distance"] for step, row in notes.rows.items()}
     assert distances == {2: 4, 4: 2, 6: 0, 8: 2, 10: 4}
@@ -142,10 +142,47 @@ def test_best_and_patience_follow_the_validation_metric_and_end_the_run():
 
 def test_the_best_state_is_saved_and_kept_with_the_last_two(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    run(14, evaluator=Judge(), checkpoints=checkpoints, evaluate_every=2, save_every=4, best="distance")
+    followed = {"best": "distance", "mode": "min"}
+    run(14, evaluator=Judge(), checkpoints=checkpoints, evaluate_every=2, save_every=4, **followed)
     checkpoints.close()
     assert checkpoints.best == 6
     assert checkpoints.steps == [6, 12, 14]
+
+
+class Near(Judge):
+    """An evaluator that declares the direction of its metric, of which the first value is the best."""
+
+    declared_metrics = maximized(distance="how far the count is from 6")
+
+
+def test_the_loop_and_its_checkpoints_follow_the_direction_that_the_evaluator_declares(tmp_path):
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        settings = {"evaluate_every": 2, "best": "distance", "patience": 3}
+        state, _ = run(100, evaluator=Near(), checkpoints=checkpoints, **settings)
+    assert int(state.count) == 8  # 4, 2, 0 and 2: three without a higher one
+    assert checkpoints.best == Checkpoints(tmp_path / "checkpoints").best == 2
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "mode", "message"),
+    [
+        (Judge(), None, r"^loop.mode: nothing declares .* lower distance is better; say loop.mode=max or"),
+        (
+            Near(),
+            "min",
+            "^loop.mode: min contradicts the declaration of distance, whose best value is the max",
+        ),
+    ],
+)
+def test_a_direction_that_is_unknown_or_contradicted_is_refused_before_any_step(evaluator, mode, message):
+    with pytest.raises(ValueError, match=message):
+        run(5, evaluator=evaluator, best="distance", mode=mode)
+
+
+def test_a_declaration_without_a_direction_is_refused():
+    vague = type("Vague", (Judge,), {"declared_metrics": {"distance": "min"}})
+    with pytest.raises(ValueError, match=r"declared_metrics: distance is 'min', and not such as Metric"):
+        run(5, evaluator=vague(), best="distance")
 
 
 def test_an_unknown_best_metric_is_refused_before_any_step():
@@ -158,7 +195,7 @@ def distance(key, scenario, state, source):
 
 
 def test_a_plain_function_is_an_evaluator():
-    _, notes = run(9, evaluator=distance, evaluate_every=3, best="distance", patience=1)
+    _, notes = run(9, evaluator=distance, evaluate_every=3, best="distance", mode="min", patience=1)
     assert [notes.rows[step]["validation/distance"] for step in (3, 6, 9)] == [3.0, 0.0, 3.0]
     assert isinstance(notes.rows[3]["validation/distance"], float)
 
@@ -177,7 +214,7 @@ def test_a_plain_function_is_an_evaluator():
 )
 def test_what_a_function_cannot_evaluate_is_refused(evaluator, data, message):
     with pytest.raises(ValueError, match=message):
-        run(9, data=data, evaluator=evaluator, evaluate_every=3, best="accuracy")
+        run(9, data=data, evaluator=evaluator, evaluate_every=3, best="accuracy", mode="max")
 
 
 def test_a_loss_that_is_not_finite_is_named_with_its_step():

@@ -95,7 +95,35 @@ def test_runs_that_follow_no_metric_are_ordered_by_what_they_recorded(tmp_path):
     for job, value in enumerate([0.3, 0.2]):
         make(tmp_path / f"{job}", [value], seed=job, loop={**LOOP, "best": None})
     comparison = compare(tmp_path)
-    assert (comparison.by, comparison.mode, places(comparison)) == ("validation/accuracy", "min", ["1", "0"])
+    assert (comparison.by, comparison.mode, places(comparison)) == ("validation/accuracy", "max", ["0", "1"])
+
+
+def declare(folder, **modes):
+    """Adds the declarations of metrics to the run info, and a value of `own` to the records."""
+    info = json.loads((folder / "run.json").read_text())
+    metrics = {name: {"mode": mode, "meaning": "a few words"} for name, mode in modes.items()}
+    (folder / "run.json").write_text(json.dumps(info | {"metrics": metrics}))
+    with (folder / "metrics.jsonl").open("a") as records:
+        records.write(json.dumps({"step": 99, "validation/own": float(folder.name)}) + "\n")
+
+
+@pytest.mark.parametrize(("mode", "order"), [("max", ["2", "1"]), ("min", ["1", "2"])])
+def test_the_direction_of_a_metric_is_the_one_that_the_runs_declare(tmp_path, mode, order):
+    for job in ("1", "2"):
+        make(tmp_path / job, seed=job)
+        declare(tmp_path / job, own=mode)
+    assert (compare(tmp_path, "own").mode, places(compare(tmp_path, "own"))) == (mode, order)
+
+
+@pytest.mark.parametrize(("one", "other"), [(None, None), ("min", "max")])
+def test_a_metric_of_unknown_direction_needs_a_mode_and_orders_nothing_by_itself(tmp_path, one, other):
+    for job, mode in (("1", one), ("2", other)):
+        make(tmp_path / job, seed=job)
+        declare(tmp_path / job, own=mode)
+    with pytest.raises(ValueError, match=r"^mode: the runs do not agree .* lower validation/own is better"):
+        compare(tmp_path, "own")
+    assert places(compare(tmp_path, "own", "max")) == ["2", "1"]
+    assert compare(tmp_path).by is None
 
 
 def test_only_the_settings_in_which_the_runs_differ_are_shown(tmp_path):

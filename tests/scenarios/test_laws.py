@@ -7,7 +7,10 @@ from cases import CONF, FORMS, SCENARIOS, STEPS, Case, Rows, Untied, trace
 from jax.extend.core import Literal
 
 from runner.core import named_leaves
+from runner.core.abilities import declared
+from runner.core.declarations import direction
 from runner.loop import compiled
+from runner.runs.described import EARLIER
 from runner.storage.checkpoints import Checkpoints
 
 DRAW_NOTHING = ("autoencoder", "language_model", "regression", "supervised")
@@ -140,6 +143,13 @@ def test_evaluation_gives_one_value_for_each_example_and_never_changes_the_traje
     assert all(len(value) == source.batch_size or source.size is None for value in values.values())
     evaluated = case.run(evaluate_every=6, arguments={"evaluator": case.built.evaluator})
     assert equal(evaluated, case.reference)
+
+
+def test_every_metric_of_an_evaluation_is_declared(case):
+    names = case.built.evaluator.names(case.scenario, case.first, case.built.dataset.validation)
+    declarations = declared(case.scenario, case.built.evaluator)
+    assert {name.partition("/")[0] for name in names} <= declarations.keys()
+    assert all(direction(name, EARLIER) == metric.mode for name, metric in declarations.items())
 
 
 def test_intervals_do_not_change_the_trajectory(case):

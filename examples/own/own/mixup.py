@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
+from runner.core.declarations import maximized, minimized
 from runner.core.nets import apply_gradients, call, create
 
 
@@ -36,6 +37,8 @@ class Mixup:
     optimizer: Optimizer
     loss: Loss
     alpha: float = 0.2
+
+    declared_metrics = minimized(loss="the loss") | maximized(accuracy="share of the examples that are right")
 
     def __post_init__(self):
         if not self.alpha > 0:
