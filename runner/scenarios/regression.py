@@ -81,21 +81,27 @@ class Regression:
         return state.targets.restore(infer(self.net, state.net, state.inputs.standardize(x)))
 
     def evaluate(self, key: Key, state: RegressionState, batch: Batch) -> Metrics:
-        """Returns loss, absolute and squared error, and the moments of y about its training mean, each [B]."""
+        """Returns loss, absolute and squared error, and the moments of y about its training mean, as `judge` does."""
         return self.judge(state, self.predict(state, batch["x"]), batch)
 
     def judge(self, state: RegressionState, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Returns the metrics of predictions `[B, ...]`, which are in the units of y."""
+        """Returns the metrics of predictions `[B, ...]`, which are in the units of y: each [B], but deviations as y."""
         y = batch["y"]
         loss = self.loss(state.targets.standardize(outputs), state.targets.standardize(y))
         error, deviation = outputs - y, y - jnp.broadcast_to(state.centre, y.shape)
         values = {"loss": loss, "mae": jnp.abs(error), "squared_error": error**2}
-        moments = {"deviation": deviation, "squared_deviation": deviation**2}
-        return {name: per_example(value) for name, value in (values | moments).items()}
+        means = {
+            name: per_example(value) for name, value in (values | {"squared_deviation": deviation**2}).items()
+        }
+        return means | {"deviation": deviation}
 
     def summarize(self, means: Metrics) -> Metrics:
-        """Computes RMSE and R2 = 1 - squared error / variance of the held-out targets."""
-        variance = means["squared_deviation"] - means["deviation"] ** 2
+        """Computes RMSE and R2 = 1 - squared error / variance of the held-out targets, both of all numbers of y.
+
+        The variance of each number of y is about its own mean. So R2 of several numbers is their mean weighted by
+        their variances, `multioutput="variance_weighted"` of scikit-learn.
+        """
+        variance = means["squared_deviation"] - (means["deviation"] ** 2).mean()
         return {
             "loss": means["loss"],
             "rmse": means["squared_error"] ** 0.5,

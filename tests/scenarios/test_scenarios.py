@@ -13,7 +13,7 @@ from runner.core import Spec
 from runner.datasets import Arrays
 from runner.evaluators import Means
 from runner.losses import hinge, non_saturating, wasserstein
-from runner.scenarios import GAN, Regression, Supervised
+from runner.scenarios import GAN, Ensemble, Regression, Supervised
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -46,6 +46,44 @@ def test_r2_rmse_and_mae_of_ragged_batches_are_those_of_scikit_learn_however_far
     np.testing.assert_allclose(metrics["rmse"], root_mean_squared_error(y, predicted), rtol=1e-5)
     np.testing.assert_allclose(metrics["mae"], mean_absolute_error(y, predicted), rtol=1e-5)
     np.testing.assert_allclose(metrics["r2"], r2_score(y, predicted), rtol=1e-4)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 3)])
+def test_r2_of_several_targets_is_that_of_scikit_learn_weighted_by_their_variances(shape, members):
+    from sklearn.metrics import mean_absolute_error, r2_score
+
+    centre, spread = np.float32([-300.0, 0.0, 40.0]), np.float32([5.0, 1.0, 0.2])
+    net = (lambda key, x: {"w": jnp.eye(3)}, lambda params, x: (x @ params["w"] + centre).reshape(-1, *shape))
+    alone = Regression(net, optax.sgd(0.1), optax.squared_error, standardize=False)
+    scenario = alone if members == 1 else Ensemble(alone, members)
+    y = X * spread + centre + np.float32([0.0, 0.5, 0.5])
+    source = Arrays({"x": X, "y": y.reshape(-1, *shape)}, 7, shuffle=False)
+    state = scenario.init(KEY, source.spec)
+    metrics, _ = Means()(KEY, scenario, state, source)
+    predicted = np.asarray(scenario.predict(state, X)).reshape(-1, 3)
+    expected = r2_score(y, predicted, multioutput="variance_weighted")
+    names = ["r2", *(f"r2/{member}" for member in range(members) if members > 1)]
+    np.testing.assert_allclose([metrics[name] for name in names], expected, rtol=1e-4)
+    np.testing.assert_allclose(metrics["mae"], mean_absolute_error(y, predicted), rtol=1e-5)
+    assert abs(expected - r2_score(y, predicted)) > 1  # the mean over the targets, without weights
+    assert metrics.keys() == {
+        *names,
+        *(name for name in metrics if name.partition("/")[0] in ("loss", "rmse", "mae")),
+    }
+
+
+def test_accuracy_and_log_loss_of_ragged_batches_are_those_of_scikit_learn():
+    from sklearn.metrics import accuracy_score, log_loss
+
+    net = (lambda key, x: {"w": jnp.eye(3)}, lambda params, x: 3 * x @ params["w"])
+    scenario = Supervised(net, optax.sgd(0.1), optax.losses.softmax_cross_entropy_with_integer_labels, False)
+    y = np.int32(np.random.default_rng(2).integers(0, 3, 40))
+    source = Arrays({"x": X, "y": y}, 7, shuffle=False)
+    metrics, _ = Means()(KEY, scenario, scenario.init(KEY, source.spec), source)
+    odds = np.exp(np.float64(3 * X))
+    np.testing.assert_allclose(metrics["loss"], log_loss(y, odds / odds.sum(1, keepdims=True)), rtol=1e-5)
+    assert metrics["accuracy"] == pytest.approx(accuracy_score(y, X.argmax(1)), abs=1e-12)
 
 
 def test_the_confusion_of_classes_is_counted_true_by_given():
