@@ -22,7 +22,7 @@ PAIRS = {
 }
 
 
-def trained(optimizer, steps=20):
+def trained(optimizer, steps=20, params=PARAMS):
     def step(i, carry):
         params, state = carry
         grads = jax.tree.map(lambda p: jnp.sin(p + i), params)
@@ -30,7 +30,7 @@ def trained(optimizer, steps=20):
         return optax.apply_updates(params, updates), state
 
     return jax.jit(lambda params: jax.lax.fori_loop(0, steps, step, (params, optimizer.init(params))))(
-        PARAMS
+        params
     )[0]
 
 
@@ -38,6 +38,52 @@ def trained(optimizer, steps=20):
 def test_each_equals_optax_own_bit_for_bit(name):
     ours, theirs = (trained(optimizer) for optimizer in PAIRS[name])
     assert all(jax.tree.leaves(jax.tree.map(jnp.array_equal, ours, theirs)))
+
+
+def plain_sgd(grad, memory, count, w):
+    return -0.1 * grad, memory
+
+
+def plain_momentum(grad, memory, count, w):
+    memory = 0.9 * memory + grad
+    return -0.1 * memory, memory
+
+
+def plain_adam(grad, memory, count, w, decay=0.0):
+    first, second = memory if count > 1 else (0.0, 0.0)
+    first, second = 0.8 * first + 0.2 * grad, 0.99 * second + 0.01 * grad**2
+    update = first / (1 - 0.8**count) / (np.sqrt(second / (1 - 0.99**count)) + 1e-8)
+    return -0.01 * (update + decay * w), (first, second)
+
+
+def plain_adamw(grad, memory, count, w):
+    return plain_adam(grad, memory, count, w, decay=0.1)
+
+
+def plain_lion(grad, memory, count, w):
+    update = np.sign(0.9 * memory + 0.1 * grad)
+    return -0.01 * (update + 0.1 * w), 0.99 * memory + 0.01 * grad
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "plain"),
+    [
+        (optimizers.sgd(0.1), plain_sgd),
+        (optimizers.sgd(0.1, momentum=0.9), plain_momentum),
+        (optimizers.adam(0.01, b1=0.8, b2=0.99), plain_adam),
+        (optimizers.adamw(0.01, b1=0.8, b2=0.99, weight_decay=0.1), plain_adamw),
+        (optimizers.lion(0.01, weight_decay=0.1), plain_lion),
+    ],
+    ids=["sgd", "momentum", "adam", "adamw", "lion"],
+)
+def test_twenty_steps_equal_the_equations_in_numpy(optimizer, plain):
+    w, memory = np.linspace(-1, 2, 6), 0.0
+    for count in range(1, 21):
+        update, memory = plain(np.sin(w + count - 1), memory, count, w)
+        w = w + update
+    found = trained(optimizer, params={"w": jnp.linspace(-1, 2, 6)})["w"]
+    np.testing.assert_allclose(found, w, rtol=1e-4, atol=1e-6)
+    assert np.abs(found - np.linspace(-1, 2, 6)).max() > 0.01
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -28,6 +28,16 @@ def test_energy_distance_equals_its_definition_whatever_the_blocks(monkeypatch, 
     assert found == pytest.approx(direct(x.reshape(13, -1), y.reshape(7, -1)), rel=1e-5)
 
 
+def test_energy_distance_equals_that_of_scipy_less_the_pairs_of_an_example_with_itself():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=12), rng.normal(1, 2, size=12)
+    within = [np.abs(points[:, None] - points).mean() for points in (x, y)]  # with itself: at distance 0
+    expected = stats.energy_distance(x, y) ** 2 - sum(within) / 11
+    assert energy_distance(jnp.asarray(x), jnp.asarray(y)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_energy_distance_takes_whole_numbers_as_numbers():
     x, y = np.array([[0], [255]], np.uint8), np.array([[255], [250]], np.uint8)
     assert energy_distance(x, y) == pytest.approx(direct(x.astype(float), y.astype(float)))
