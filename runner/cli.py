@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from runner.errors import Stopped, describe, exit_code, is_deliberate
 from runner.process import output, signals
 from runner.process.compile_cache import keep_compiled_programs
-from runner.process.terminal import EscapingFormatter, say
+from runner.process.terminal import EscapingFormatter, say, show
 
 
 def command() -> None:
@@ -118,7 +118,6 @@ def _prepare(config: dict, directory: Path) -> Callable[[], float | None]:
 def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     """Runs the jobs of a sweep, and compares their results."""
     from runner.commands import launch
-    from runner.commands.listings import console
     from runner.compose.trust import refuse_links
     from runner.runs.comparison import compare
     from runner.runs.parallel import Prepared
@@ -143,7 +142,7 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     finally:
         if len(directories) > 1 and any((path / "config.yaml").is_file() for path in directories):
             compared = compare(os.path.commonpath(directories))
-            console.print(compared)
+            show(compared.table())
             compared.write()
 
 

@@ -123,6 +123,19 @@ def describe(error: BaseException) -> str:
     return f"{where}{type(error).__name__}: {message}"
 
 
+def runs_failed(count: int, total: int, first: BaseException) -> RunnerError:
+    """Returns the error of a command some of whose runs failed, each of which was reported when it ended.
+
+    Args:
+        count: the number of runs that failed.
+        total: the number of all runs.
+        first: the error of one of them, which determines the exit code.
+    """
+    error = RunnerError(f"{count} of {total} runs failed, for the reasons above")
+    error.exit_code, error.__cause__ = exit_code(first), first
+    return error
+
+
 def exit_code(error: BaseException) -> int:
     """Returns the exit code of a command that ends with an error."""
     if isinstance(error, RunnerError):

@@ -12,6 +12,8 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
+from runner.errors import runs_failed
+
 
 @dataclass
 class InProcessLauncherConf:
@@ -24,6 +26,17 @@ class InProcessLauncherConf:
 ConfigStore.instance().store(
     group="hydra/launcher", name="inprocess", node=InProcessLauncherConf, provider="runner"
 )
+
+
+class _Reported(JobReturn):
+    """The result of a job whose failure was already reported, so that reading it prints nothing."""
+
+    @JobReturn.return_value.getter
+    def return_value(self) -> Any:
+        """Returns the result, or raises the error of the job."""
+        if self.status is JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
 
 
 class InProcessLauncher(Launcher):
@@ -63,14 +76,17 @@ class InProcessLauncher(Launcher):
         _refuse_shared([(job.hydra.job.num, _directory(job)) for job in jobs])
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         names = _names(initial_job_idx, job_overrides)
-        returns = [JobReturn() for _ in jobs]
+        returns: list[JobReturn] = [_Reported() for _ in jobs]
         outcomes = run_members(
             names, lambda index: self._prepared(jobs, index, returns), stop_requested, self._threads
         )
+        errors = [outcome.error for outcome in outcomes if outcome is not None and outcome.error is not None]
         for returned, outcome in zip(returns, outcomes, strict=True):
-            if outcome is not None:
-                returned.return_value = outcome.value if outcome.error is None else outcome.error
-                returned.status = JobStatus.COMPLETED if outcome.error is None else JobStatus.FAILED
+            if outcome is not None and outcome.error is None:
+                returned.return_value, returned.status = outcome.value, JobStatus.COMPLETED
+            elif outcome is not None:
+                returned.return_value = runs_failed(len(errors), len(jobs), errors[0])
+                returned.status = JobStatus.FAILED
         return returns
 
     def _job(self, overrides: list[str], number: int) -> Any:
@@ -83,13 +99,14 @@ class InProcessLauncher(Launcher):
         """Runs the task of a job, and returns the run if the task only prepared one."""
         from runner.runs.parallel import Prepared
 
-        returned = returns[index] = run_job(
+        returned = run_job(
             hydra_context=self._context,
             task_function=self._task,
             config=jobs[index],
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
+        returns[index] = _Reported(**vars(returned))
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         if returned.status is JobStatus.FAILED:
             raise returned._return_value

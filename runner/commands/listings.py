@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.text import Text
 
+from runner.process import terminal
 from runner.process.terminal import escaped, table
 from runner.storage.run_info import UNREADABLE, RunInfo
 
 if TYPE_CHECKING:
     from runner.storage.run_directory import Directory
-
-# A path may contain brackets, or words between colons, which rich would take for emoji.
-console = Console(soft_wrap=True, markup=False, emoji=False)
 
 
 def status(run: str) -> None:
@@ -120,24 +118,24 @@ def compare(folder: str, by: str | None = None, mode: str | None = None) -> None
     from runner.runs import comparison
 
     compared = comparison.compare(folder, by, mode)
-    console.print(compared)
+    terminal.show(compared)
     rows, page = compared.write()
     show_line(f"written to {rows} and {page}")
 
 
 def show_line(line: str) -> None:
     """Prints a line of plain text; characters that are not printable are escaped."""
-    console.print(escaped(line), highlight=False)
+    terminal.show(Text(escaped(line)))
 
 
 def show_text(text: str) -> None:
     """Prints lines of plain text, with escapes as `show_line`."""
-    console.print(escaped(text, kept="\n\t"), highlight=False)
+    terminal.show(Text(escaped(text, kept="\n\t")))
 
 
 def show_table(title: str, heads: Sequence[str], rows: Sequence[tuple]) -> None:
     """Prints a table of plain texts."""
-    console.print(table(title, heads, rows))
+    terminal.show(table(title, heads, rows))
 
 
 def _rows(values: Mapping) -> list[tuple[str, str]]:

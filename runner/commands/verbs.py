@@ -4,7 +4,7 @@ import inspect
 import io
 import json
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -218,7 +218,7 @@ def _is_word(argument: str, signature: inspect.Signature) -> bool:
 
 def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> object:
     if key not in signature.parameters and _is_open(signature):
-        return yaml.safe_load(text) if key != "prompt" else text
+        return _plain(text) if key != "prompt" else text
     if key not in signature.parameters:
         known = [name for name, kind in signature.parameters.items() if kind.default is not kind.empty]
         raise ValueError(f"runner {verb}: unknown setting {key}; known: {', '.join(known) or 'none'}")
@@ -232,6 +232,17 @@ def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> obje
         return int(text)
     except ValueError as error:
         raise ValueError(f"{key}: {text!r} is not a whole number") from error
+
+
+def _plain(text: str) -> object:
+    """Returns the value of a text: a number, also one like 1e-1, which YAML takes for a text, or what YAML reads."""
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def _is_open(signature: inspect.Signature) -> bool:

@@ -38,6 +38,15 @@ def parts(folders: Sequence[str] = ()) -> dict[str, dict[str, dict]]:
         }
 
 
+def choices_with(loader: ConfigLoaderImpl, setting: str) -> dict[str, list[str]]:
+    """Returns the listed choices that have a setting, by their groups."""
+    groups = [group for group in loader.list_groups("") if group not in ("hydra", "experiment", "debug")]
+    having = lambda group: [
+        name for name in loader.get_group_options(group) if setting in _part(loader, group, name)["settings"]
+    ]
+    return {group: names for group in groups if (names := having(group))}
+
+
 def _part(loader: Any, group: str, name: str) -> dict:
     loaded = loader.repository.load_config(f"{group}/{name}")
     config: Node = OmegaConf.to_container(loaded.config)

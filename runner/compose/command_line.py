@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.compose.checks import OFF, check
-from runner.compose.choices import Loader, loader_of, opened, settle
+from runner.compose.choices import Loader, choices_with, loader_of, opened, settle
 from runner.compose.overrides import parse, quoted, refuse_twice
 from runner.compose.tree import Node, is_reference, leaves, referenced
 from runner.errors import ConfigError
@@ -65,7 +65,7 @@ def checked(overrides: Sequence[str], loader: Loader, bases: dict) -> tuple[dict
     values = [override for override in parsed if override not in groups]
     for override in values:
         if not is_hydras(str(override.input_line)):
-            _check_key(override, base)
+            _check_key(override, base, loader)
     whole = _changed(bases[chosen], values, parsed)
     config = check(_resolved(whole), known=set(base))
     if config["seeds"] is not None:
@@ -190,7 +190,7 @@ def _check_choice(override: Override, loader: Loader) -> None:
         raise ConfigError(f"unknown {group} {choice}{near(choice, known)}; known: {', '.join(known)}")
 
 
-def _check_key(override: Override, base: Mapping) -> None:
+def _check_key(override: Override, base: Mapping, loader: Loader) -> None:
     """Raises an error for a key that nothing reads, and suggests the nearest known key."""
     key = override.key_or_group
     if key == "loop.steps":
@@ -208,7 +208,7 @@ def _check_key(override: Override, base: Mapping) -> None:
         if not isinstance(node, Mapping) or name not in node:
             if override.is_add() and path:
                 return  # checked against the signature of the part that receives it
-            raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base)}")
+            raise ConfigError(f"unknown setting {key}{_meant(name, slot, node, base, loader)}")
         node, path = node[name], [*path, name]
     value = None if override.is_delete() else override.value()
     is_choice = value is not None and not isinstance(value, Mapping) and not is_reference(value)
@@ -219,8 +219,13 @@ def _check_key(override: Override, base: Mapping) -> None:
         )
 
 
-def _meant(name: str, slot: str, node: Node, base: Mapping) -> str:
+def _meant(name: str, slot: str, node: Node, base: Mapping, loader: Loader) -> str:
     if slot and isinstance(node, Mapping):
         names = [inner for inner in node if not inner.startswith("_")]
         return near(name, names) or f"; {slot} has {', '.join(names)}"
+    for key, _ in leaves(base):
+        if key.endswith(f".{name}"):
+            return f"; did you mean {key}?"
+    for group, names in choices_with(loader, name).items():
+        return f"; did you mean {group}.{name}, of {' and '.join(names)}?"
     return near(name, list(base))

@@ -18,6 +18,15 @@ from runner.datasets.streams import Stream
 
 log = logging.getLogger("runner")
 
+SPLITS = {
+    "train",
+    "training",
+    "val",
+    "valid",
+    "validation",
+    "test",
+    "testing",
+}  # names of folders that are no classes
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 LARGEST_SIZE = 8192  # pixels per side
 MEASURED = 512  # training images whose mean and standard deviation are used for those of all
@@ -231,4 +240,6 @@ def _files(path: str) -> list[Path]:
 
 
 def _are_sorted_by_class(files: list[Path], path: str) -> bool:
-    return all(file.parent.parent == Path(path).expanduser() for file in files)
+    folders = {file.parent for file in files}
+    are_direct = all(folder.parent == Path(path).expanduser() for folder in folders)
+    return are_direct and not {folder.name for folder in folders} <= SPLITS

@@ -7,7 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
+
+WIDE = 100_000  # columns of what is not a terminal
+WHOLE = 16  # columns of the longest text that is never folded
 
 
 def escaped(text: str, kept: str = "") -> str:
@@ -53,16 +57,31 @@ def near(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
+def show(shown: "RenderableType") -> None:
+    """Prints text or a table of rich to standard output, as wide as it is if that is no terminal."""
+    from rich.console import Console
+
+    # A path may contain brackets, or words between colons, which rich would take for emoji.
+    console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+    console.print(shown, width=None if console.is_terminal else WIDE)
+
+
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
-    """Returns a table for the console of rich; cells are escaped text without markup, and long ones fold."""
+    """Returns a table for the console of rich; cells are escaped text without markup.
+
+    In a terminal that is too narrow long texts fold, but no number, name or short text does.
+    """
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     plain = lambda text: Text(escaped(text))
     heading = Text(escaped(title, kept="\n"), "table.title")
     shown = Table(title=heading, title_justify="left", box=None, pad_edge=False)
-    for head in heads:
-        shown.add_column(plain(head), overflow="fold")
-    for row in rows:
-        shown.add_row(*map(plain, row))
+    cells = [list(map(plain, row)) for row in rows]
+    for place, head in enumerate(heads):
+        longest = max((cell_len(row[place].plain) for row in cells), default=0)
+        shown.add_column(plain(head), overflow="fold", min_width=min(longest, WHOLE))
+    for row in cells:
+        shown.add_row(*row)
     return shown

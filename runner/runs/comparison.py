@@ -12,8 +12,7 @@ from runner.loop.best import MODES, best_of, rank
 from runner.process.files import replace
 from runner.process.spreadsheets import csv_of
 from runner.process.terminal import escaped, table
-from runner.runs.described import Curve, Described, ordered
-from runner.storage.differences import HORIZON
+from runner.runs.described import Curve, Described, differing, name_choices, ordered
 from runner.storage.run_directory import Directory
 from runner.storage.run_info import UNREADABLE
 
@@ -109,10 +108,19 @@ class Comparison(NamedTuple):
         return [row.place, *settings, row.status, row.step, *metric, row.error]
 
     def __rich__(self) -> "RenderableType":
-        """Returns the table for a terminal, the errors of failed runs, and the means over seeds."""
+        """Returns what a terminal shows: the table, and the errors of failed runs."""
         from rich import console, text
 
-        title = f"{len(self.rows)} runs" + (f" by {self.by} ({self.mode})" if self.by else "")
+        errors = [text.Text(f"{row.place}: {row.error}", "red") for row in self.rows if row.error]
+        return console.Group(self.table(), *errors)
+
+    def table(self) -> "RenderableType":
+        """Returns the table for a terminal, and the means over seeds."""
+        from rich import console
+
+        title = f"{len(self.rows)} run{'s' * (len(self.rows) != 1)}" + (
+            f" by {self.by} ({self.mode})" if self.by else ""
+        )
         names = [key.rpartition(".")[2] for key in self.settings]
         keys = [
             name if names.count(name) == 1 else key for key, name in zip(self.settings, names, strict=True)
@@ -125,7 +133,6 @@ class Comparison(NamedTuple):
                 title, heads, [[_rounded(cell) for cell in self.cells(row, SHOWN)[:-1]] for row in self.rows]
             )
         ]
-        parts += [text.Text(f"{row.place}: {row.error}", "red") for row in self.rows if row.error]
         if self.by and len(self.groups) < len(self.rows):
             rows = [
                 [_rounded(cell) for cell in (group.name, len(group.rows), group.best, group.last)]
@@ -193,10 +200,10 @@ def compare(folder: str | Path, by: str | None = None, mode: str | None = None) 
             runs.append(Described.of(place, Directory(path)))
         except (ValueError, OSError) as error:  # the others are compared all the same
             rows.append(_unreadable(place, error))
-    configs = [run.settings for run in runs]
     names = dict.fromkeys(itertools.chain.from_iterable(run.curves for run in runs))
     by, mode = _order(by, mode, runs, list(names))
-    keys = _differing(configs)
+    name_choices(runs)
+    keys = differing([run.settings for run in runs])
     rows += [_row(run, keys, by, mode) for run in runs]
     rows.sort(key=lambda row: (row.status in ("failed", UNREADABLE), *rank(row.best, mode)))
     return Comparison(folder, keys, by, mode, rows)
@@ -228,17 +235,6 @@ def _direction(name: str, runs: Sequence[Described]) -> str | None:
     """Returns the direction of a metric, or None if no run knows it or two contradict each other."""
     directions = {run.direction(name) for run in runs if name in run.curves} - {None}
     return directions.pop() if len(directions) == 1 else None
-
-
-def _differing(configs: Sequence[Mapping[str, object]]) -> list[str]:
-    """Returns the keys in which configurations differ, without those that are set by another key."""
-    keys = dict.fromkeys(itertools.chain.from_iterable(configs))
-    missing = object()
-    differing = [
-        key for key in keys if any(one.get(key, missing) != configs[0].get(key, missing) for one in configs)
-    ]
-    is_set_by_steps = lambda key: key == "loop.steps" or key.rpartition(".")[2] == HORIZON
-    return [key for key in differing if not ("steps" in differing and is_set_by_steps(key))]
 
 
 def _row(run: Described, keys: Sequence[str], by: str | None, mode: str) -> Row:

@@ -1,13 +1,16 @@
 """What a comparison reads of the runs below a folder, which may come from somebody else."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner.compose.tree import Node, leaves
+from runner.compose.names import choice_of
+from runner.compose.tree import TARGET, Node, leaves
 from runner.core.declarations import direction, maximized, minimized
 from runner.loop.best import MODES
 from runner.process.terminal import escaped
+from runner.storage.differences import HORIZON
 from runner.storage.run_directory import WEIGHTS, Directory, below
 from runner.storage.run_info import RunInfo
 
@@ -69,6 +72,39 @@ def ordered(folder: Path) -> list[Path]:
     above = {parent for path in paths for parent in path.parents}
     numbered = lambda path: [(int(part) if part.isdecimal() else -1, part) for part in path.parts]
     return sorted(paths - above, key=numbered)
+
+
+def differing(configs: Sequence[Mapping[str, object]]) -> list[str]:
+    """Returns the keys in which configurations differ, without those that are set by another key."""
+    keys = dict.fromkeys(itertools.chain.from_iterable(configs))
+    missing = object()
+    differing = [
+        key for key in keys if any(one.get(key, missing) != configs[0].get(key, missing) for one in configs)
+    ]
+    is_set_by_steps = lambda key: key == "loop.steps" or key.rpartition(".")[2] == HORIZON
+    return [key for key in differing if not ("steps" in differing and is_set_by_steps(key))]
+
+
+def name_choices(runs: Sequence[Described]) -> None:
+    """Replaces the targets and settings of each part in which runs differ by the name that one types for it.
+
+    A setting of such a part stays if it differs among the runs of one choice.
+    """
+    targets = [key for key in differing([run.settings for run in runs]) if key.endswith(f".{TARGET}")]
+    for target in targets:
+        part = target.removesuffix(f".{TARGET}")
+        groups: dict[object, list[dict]] = {}
+        for run in runs:
+            groups.setdefault(run.settings.get(target), []).append(run.settings)
+        kept = {key for group in groups.values() for key in differing(group)}
+        for run in runs:
+            settings = [
+                (part, choice_of(str(value))) if key == target else (key, value)
+                for key, value in run.settings.items()
+                if key in kept or key == target or not key.startswith(f"{part}.")
+            ]
+            run.settings.clear()
+            run.settings.update(settings)
 
 
 def _plain(value: Node) -> Node:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from runner.compose.tree import leaves
+from runner.errors import runs_failed
 from runner.runs.parallel import Prepared, run_members
 from runner.runs.spread import Spread, spread_of
 from runner.runs.training import Training
@@ -66,7 +67,7 @@ class Seeds:
             Busy: another process trains in the directory.
             Occupied: the directory belongs to another configuration.
             Unreadable, Misfit, ValueError: a member cannot be continued; nothing is written.
-            Exception: the first error of a member; the other members are trained to their ends.
+            RunnerError: some members failed; the others are trained to their ends. Its cause is the first error.
         """
         own = Directory(directory)
         own.claim(self.config)
@@ -75,9 +76,16 @@ class Seeds:
         with Lock(own.path):
             self._refuse_to_continue(paths)
             own.begin(self.config, seed=self.config["seed"], step=None, metrics=self._first.metrics)
-            with own.recording_the_end():
-                outcomes = run_members([f"seed={seed}" for seed in self._seeds], build, stop)
-                return self._conclude(own, paths, outcomes)
+            outcomes = []
+            try:
+                with own.recording_the_end():
+                    outcomes += run_members([f"seed={seed}" for seed in self._seeds], build, stop)
+                    return self._conclude(own, paths, outcomes)
+            except Exception as error:
+                errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+                if error in errors:
+                    raise runs_failed(len(errors), len(outcomes), error) from error
+                raise
 
     def _refuse_to_continue(self, paths: Sequence[Path]) -> None:
         """Raises the error of the first member that cannot be continued; all have the parts of the first one."""

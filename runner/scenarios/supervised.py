@@ -50,6 +50,11 @@ class Supervised:
         Raises:
             ValueError: the data has no classes.
         """
+        if "y" not in spec.features:
+            raise ValueError(
+                "the data has no labels y: in a folder of images, each class is a folder directly in dataset.path (if"
+                " these are train and val, name train)"
+            )
         if spec.classes is None:
             raise ValueError(
                 "the data has no classes: use scenario=regression, or for a table dataset.task=classification"

@@ -99,6 +99,8 @@ def test_a_member_that_fails_is_named_and_harms_no_other(tmp_path, capsys):
     output = capsys.readouterr()
     assert len(re.findall(r"#\d dataset\.batch_size=1000000 .*1000000 rows a batch, of", output.out)) == 3
     assert "dataset.batch_size=8 optimizer.learning_rate=1e+38  loss is" in output.out
+    assert "NotFinite" not in output.out.splitlines()[-1]
+    assert output.err.splitlines() == ["error: 4 of 6 runs failed, for the reasons above"]
     status = {run.parent.name: json.loads(run.read_text())["status"] for run in tmp_path.rglob("run.json")}
     assert status == {"0": "finished", "1": "failed", "2": "finished"}
 

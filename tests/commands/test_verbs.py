@@ -84,6 +84,19 @@ def test_a_sample_takes_the_settings_of_its_scenario(runs, tmp_path):
     assert not np.array_equal(drawn("diffusion_steps=3"), drawn())
 
 
+def test_a_number_in_any_notation_is_a_setting_of_a_sample(runs, tmp_path, monkeypatch):
+    from runner.runs.saved_run import Run
+
+    given = []
+    sample = lambda run, n, step, seed, **settings: given.append(settings) or np.eye(2)
+    monkeypatch.setattr(Run, "sample", sample)
+    shutil.copytree(runs / "gan", "run")
+    main(["sample", "run", "a=1e-1", "b=3", "c=[1,2]", "d=.5", "e=text", "f=true", "prompt=1", "g=a: b: c"])
+    assert given == [
+        {"a": 0.1, "b": 3, "c": [1, 2], "d": 0.5, "e": "text", "f": True, "prompt": "1", "g": "a: b: c"}
+    ]
+
+
 def test_a_language_model_writes_text_after_a_prompt(runs, tmp_path, capsys):
     shutil.copytree(runs / "language_model", tmp_path / "run")
     main(["sample", "run", "n=3", "step=9", "length=12", "prompt=abba", "temperature=0.5"])

@@ -32,6 +32,8 @@ READ = {
     "dataset=csv": ["dataset.path is missing", "dataset.path="],
     "steps=abc": ["steps", "'abc' is not a whole number"],
     "+foo=1": ["unknown setting foo"],
+    "path=x.csv": ["unknown setting path", "did you mean dataset.path", "csv"],
+    "hidden_sizes=[3]": ["unknown setting hidden_sizes", "did you mean net.hidden_sizes?"],
     "=3": ["=3", "key=value"],
     "steps=1e12": ["steps: 1000000000000.0 is not a whole number"],
     "steps=1000000000000": ["steps: 1000000000000 is more than 2147483647"],

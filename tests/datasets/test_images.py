@@ -216,3 +216,11 @@ def test_a_folder_of_damaged_images_is_refused(folder):
         file.write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"^path: none of the 28 images can be read"):
         small(folder)
+
+
+def test_folders_of_splits_are_not_taken_for_classes(tmp_path):
+    from runner.datasets.images import _are_sorted_by_class
+
+    splits = [tmp_path / "train/1.png", tmp_path / "val/2.png"]
+    assert not _are_sorted_by_class(splits, str(tmp_path))
+    assert _are_sorted_by_class([*splits, tmp_path / "cat/3.png"], str(tmp_path))

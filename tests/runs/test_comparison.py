@@ -139,6 +139,41 @@ def test_only_the_settings_in_which_the_runs_differ_are_shown(tmp_path):
     ]
 
 
+def test_choices_of_parts_are_shown_by_the_names_that_one_types(tmp_path):
+    mlp = {"_target_": "runner.nets.mlp", "hidden_sizes": [8], "dropout": None}
+    cross = "optax.losses.softmax_cross_entropy_with_integer_labels"
+    for job, (net, loss) in enumerate(
+        [
+            (mlp, cross),
+            ({**mlp, "dropout": 0.1}, "optax.losses.l2_loss"),
+            ({"_target_": "runner.nets.linear"}, cross),
+        ]
+    ):
+        make(tmp_path / f"{job}", [0.123456], net=net, loss={"_target_": loss})
+    comparison = compare(tmp_path)
+    assert sorted(comparison.settings) == ["loss", "net", "net.dropout"]
+    assert [row.settings for row in comparison.rows] == [
+        {"net": "mlp", "loss": "cross_entropy", "net.dropout": None},
+        {"net": "mlp", "loss": "l2", "net.dropout": 0.1},
+        {"net": "linear", "loss": "cross_entropy"},
+    ]
+
+
+def test_no_number_is_cut_and_no_line_is_wrapped_where_output_is_no_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    rates_of = lambda job: [f"0.00{job + number}" for number in range(1, 9)]
+    for job in range(2):
+        rates = {f"rate_{number}": float(rate) for number, rate in enumerate(rates_of(job))}
+        make(tmp_path / f"{job}", [0.123456], optimizer=rates, seed=12345678 + job)
+    main(["compare", str(tmp_path)])
+    first = next(line for line in capsys.readouterr().out.splitlines() if "12345678" in line)
+    assert first.split() == ["0", *rates_of(0), "12345678", "finished", "10", "0.1235", "10", "0.1235"]
+    console = Console(width=40, record=True, file=io.StringIO())
+    console.print(compare(tmp_path), crop=False)
+    narrow = console.export_text()
+    assert all(text in narrow for text in ("12345678", "0.1235", "finished"))
+
+
 def test_members_stand_for_their_run_and_are_numbered_as_one_counts(tmp_path):
     make(tmp_path / "run", [0.1])
     for member in (0, 2, 10):

@@ -69,7 +69,9 @@ def test_a_seed_that_fails_leaves_the_others_and_is_reported(tmp_path, capsys):
         main([*COMMAND, "seeds=2", "optimizer.learning_rate=1e38", f"hydra.run.dir={tmp_path}/job"])
     assert stopped.value.code == 5
     assert json.loads((tmp_path / "job" / "run.json").read_text())["status"] == "failed"
-    assert "seed=1" in capsys.readouterr().out
+    output = capsys.readouterr()
+    assert "seed=1" in output.out
+    assert output.err == "error: 2 of 2 runs failed, for the reasons above\n"
 
 
 @pytest.mark.parametrize(
