@@ -40,10 +40,11 @@ class Record:
                 self._rows.setdefault(name, []).append(column[added:end])
             added = end
             if (step + added) % self.every == 0:
-                yield step + added, self._means()
+                yield step + added, self.means()
                 self._rows = {}
 
-    def _means(self) -> Metrics:
+    def means(self) -> Metrics:
+        """Returns the means over the open interval so far, which has no rows right after its end."""
         rows = {name: np.concatenate(parts) for name, parts in self._rows.items()}
         means = {}
         for name, values in rows.items():

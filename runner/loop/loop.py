@@ -195,6 +195,7 @@ class Loop:
                 metrics |= evaluation
                 value = evaluation.get(f"validation/{self.best}")
                 best = best if value is None else best.after(step, value, prepared.mode or "min")
+            metrics = self._last_means(prepared.scenario, step, record, best) | metrics
             if not stopped:
                 _write(writers, step, metrics, figures)
             due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
@@ -229,6 +230,11 @@ class Loop:
         if not supports(evaluator, Naming):
             self._refuse_unknown_best(metrics)
         return {f"validation/{name}": _number(name, value) for name, value in metrics.items()}, figures
+
+    def _last_means(self, scenario: Scenario, step: int, record: Record, best: Best) -> Metrics:
+        """Returns the means over the open log interval if this is the last step."""
+        ends = step == self.steps or self._stops(best)
+        return _with_rates(scenario, step, record.means()) if ends else {}
 
     def _stops(self, best: Best) -> bool:
         return self.patience is not None and best.misses >= self.patience
@@ -266,12 +272,16 @@ def _write_means(
     writers: Sequence[Writer], scenario: Scenario, means: Iterable[tuple[int, Metrics]], step: int, end: int
 ) -> Metrics:
     """Writes the means of the log intervals up to `step`; those of step `end` are returned instead."""
-    records = {at: values | _rates(scenario, at) for at, values in means}
+    records = {at: _with_rates(scenario, at, values) for at, values in means}
     records.setdefault(step, {})
     last = records.pop(end, {})
     for at in sorted(records):
         _write(writers, at, records[at])
     return last
+
+
+def _with_rates(scenario: Scenario, step: int, means: Metrics) -> Metrics:
+    return {**means, **_rates(scenario, step)} if means else {}
 
 
 def _rates(scenario: Scenario, step: int) -> Metrics:
