@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.core.spec import Spec
     from runner.errors import (
         Busy,
+        CheckFailed,
         ConfigError,
         Misfit,
         NotFinite,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "Busy",
+    "CheckFailed",
     "Checkpoints",
     "ConfigError",
     "Dataset",

@@ -45,6 +45,10 @@ class RunnerError(Exception):
     exit_code = 1
 
 
+class CheckFailed(RunnerError):
+    """A check of `runner check` that failed."""
+
+
 class ConfigError(RunnerError, ValueError):
     """A command or a configuration that is not valid."""
 

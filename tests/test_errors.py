@@ -140,6 +140,7 @@ def test_exit_codes_are_those_that_the_documentation_lists():
     codes = {kind.__name__: kind.exit_code for kind in CLASSES}
     assert codes == {
         "RunnerError": 1,
+        "CheckFailed": 1,
         "ConfigError": 2,
         "Occupied": 2,
         "Untrusted": 2,

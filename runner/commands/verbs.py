@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from runner.commands.check import check
 from runner.commands.listings import compare, diff, ls, parts, show, show_line, show_table, show_text, status
 from runner.process import signals
 from runner.process.files import read_small, replace
@@ -180,7 +181,21 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
 
 VERBS = {
     verb.__name__: verb
-    for verb in (resume, status, replay, evaluate, figures, sample, predict, parts, ls, show, diff, compare)
+    for verb in (
+        resume,
+        check,
+        status,
+        replay,
+        evaluate,
+        figures,
+        sample,
+        predict,
+        parts,
+        ls,
+        show,
+        diff,
+        compare,
+    )
 }
 
 

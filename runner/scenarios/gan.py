@@ -96,15 +96,15 @@ class GAN:
         fake_logits, after_fake = forward(self.discriminator, after_real, fake_key, fake)
         metrics = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
         metrics["discriminator_loss"] = self.loss.discriminator(real_logits, fake_logits).mean()
-        penalty = self._penalties(penalty_key, after_real, real, fake)
+        penalty = self._penalties(jax.random.split(penalty_key, 3), after_real, real, fake)
         return metrics["discriminator_loss"] + sum(penalty.values()), (after_fake, metrics | penalty)
 
-    def _penalties(self, key: Key, net: TrainState, real: jax.Array, fake: jax.Array) -> Metrics:
-        logits, values = lambda x: forward(self.discriminator, net, key, x)[0], {}
+    def _penalties(self, keys: Key, net: TrainState, real: jax.Array, fake: jax.Array) -> Metrics:
+        logits, values = lambda key: lambda x: forward(self.discriminator, net, key, x)[0], {}
         if self.r1 is not None:
-            values["r1"] = self.r1 * 0.5 * penalties.squared_gradient_norm(logits, real).mean()
+            values["r1"] = self.r1 * 0.5 * penalties.squared_gradient_norm(logits(keys[0]), real).mean()
         if self.gradient_penalty is not None:
-            penalty = penalties.gradient_penalty(logits, key, real, fake).mean()
+            penalty = penalties.gradient_penalty(logits(keys[1]), keys[2], real, fake).mean()
             values["gradient_penalty"] = self.gradient_penalty * penalty
         return values
 

@@ -89,13 +89,13 @@ class ODEGAN:
 
         The generator plays against the parameters `rival` of the discriminator, which plays against constant examples.
         """
-        keys = [jax.random.fold_in(key, number) for number in range(3)]
+        keys = [jax.random.fold_in(key, part) for part in (0, 1, 2, 2, 2)]  # one draw of a discriminator
         generator, discriminator = (net._replace(params=own) for net, own in zip(state, params, strict=True))
         latents = jax.random.normal(keys[0], (len(real), self.latent_size))
         fake, generator = forward(self.generator, generator, keys[1], latents)
         real_logits, after = forward(self.discriminator, discriminator, keys[2], real)
-        fake_logits, discriminator = forward(self.discriminator, after, keys[2], jax.lax.stop_gradient(fake))
-        rival_logits, _ = forward(self.discriminator, after._replace(params=rival), keys[2], fake)
+        fake_logits, discriminator = forward(self.discriminator, after, keys[3], jax.lax.stop_gradient(fake))
+        rival_logits, _ = forward(self.discriminator, after._replace(params=rival), keys[4], fake)
         losses = {"discriminator_loss": self.loss.discriminator(real_logits, fake_logits).mean()}
         losses["generator_loss"] = self.loss.generator(rival_logits).mean()
         return sum(losses.values()), ((generator, discriminator), losses)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import counted
 
 from runner import Loop
 from runner.compose.build import build
@@ -17,6 +16,7 @@ from runner.core import AdversarialLoss, Spec, Statistics
 from runner.integrators import rk4
 from runner.losses import absolute_error, bernoulli, gaussian, non_saturating
 from runner.scenarios import ODEGAN, VAE, Diffusion, LanguageModel
+from runner.testing.tracing import counted
 
 KEY = jax.random.key(0)
 OPTIMIZER = optax.sgd(1.0)

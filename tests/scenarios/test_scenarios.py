@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import counted
 
 from runner import Loop
 from runner.core import Spec
@@ -14,6 +13,7 @@ from runner.datasets import Arrays
 from runner.evaluators import Means
 from runner.losses import hinge, non_saturating, wasserstein
 from runner.scenarios import GAN, Ensemble, Regression, Supervised
+from runner.testing.tracing import counted
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
