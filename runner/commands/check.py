@@ -19,7 +19,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def check(*words: str) -> None:
-    """Checks a configuration before a long run: [--config-dir DIR] [--json] [settings, as of a run].
+    """Checks a configuration before a long run.
 
     It examines the scenario by short runs in a temporary directory, kills and resumes one of them, and estimates what
     the run will cost. The exit code is 1 if a check failed.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,12 @@ from runner.process.terminal import escaped, table
 from runner.storage.run_info import UNREADABLE, RunInfo
 
 if TYPE_CHECKING:
+    from runner.runs.comparison import Comparison
     from runner.storage.run_directory import Directory
 
 
-def status(run: str) -> None:
-    """Shows the progress of a run, why it ended and how to resume it: RUN."""
+def status(run: str, as_json: bool = False) -> None:
+    """Shows the progress of a run, why it ended and how to resume it."""
     from runner.compose.checks import check_run
     from runner.storage import lock
     from runner.storage.run_directory import Directory
@@ -25,22 +27,31 @@ def status(run: str) -> None:
     directory = Directory(run)
     config, info = check_run(directory.described()), directory.info
     died = info.status == "running" and not lock.is_held(directory.path)
+    status = "killed" if died else info.status
+    resume = None if info.status == "finished" else directory.resume_command
+    if as_json:
+        fields = {
+            "saved": info.saved,
+            "steps": config["steps"],
+            "error": info.error,
+            "bad_step": info.bad_step,
+        }
+        return show_json({"run": str(directory.path), "status": status, **fields, "resume": resume})
     rows = {
-        "status": "killed" if died else info.status,
+        "status": status,
         "last saved step": info.saved,
         "of": config["steps"],
         "why it ended": info.error,
         "first step that was not finite": info.bad_step,
+        "resume by": resume,
     }
-    if info.status != "finished":
-        rows["resume by"] = directory.resume_command
     for key, value in rows.items():
         if value is not None:
             show_line(f"{key}: {value}")
 
 
 def parts(group: str | None = None) -> None:
-    """Lists the parts with their settings and defaults: [GROUP]."""
+    """Lists the parts with their settings and defaults."""
     from runner.compose import choices
 
     known = choices.parts()
@@ -56,37 +67,47 @@ def _settings(settings: Mapping) -> str:
     return "  ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
 
 
-def ls(folder: str = ".") -> None:
-    """Lists the runs below a folder: [FOLDER]."""
+def ls(folder: str = ".", as_json: bool = False) -> None:
+    """Lists the runs below a folder."""
     from runner.compose.checks import check_run
     from runner.compose.tree import name_of
     from runner.storage.run_directory import Directory, below
 
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder")
-    rows, errors = [], {}
+    rows, found = [], []
     for path in sorted(below(folder)):
         run = Directory(path)
         try:
             config, info = check_run(run.described()), run.info
             scenario, data = (name_of(config[part]) for part in ("scenario", "dataset"))
-            rest = (scenario, data, str(info.seed), _step(info, config), _best(info))
-            rows.append((str(path), info.status, *rest))
+            rows.append(
+                (str(path), info.status, scenario, data, str(info.seed), _step(info, config), _best(info))
+            )
+            known = {"status": info.status, "scenario": scenario, "dataset": data, "seed": info.seed}
+            found.append(
+                {"run": str(path), **known, "step": info.step, "steps": config["steps"], "best": info.best}
+            )
         except (ValueError, OSError) as error:  # the others are listed all the same
             rows.append((str(path), UNREADABLE, "", "", "", "", ""))
-            errors[path] = " ".join(str(error).split())
+            found.append({"run": str(path), "status": UNREADABLE, "error": " ".join(str(error).split())})
+    if as_json:
+        return show_json(found)
     show_table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), rows)
-    for path, error in errors.items():
-        show_line(f"{path}: {error}")
+    for each in found:
+        if "error" in each:
+            show_line(f"{each['run']}: {each['error']}")
 
 
-def show(run: str) -> None:
-    """Shows the run info, the last metrics and the configuration of a run: RUN."""
+def show(run: str, as_json: bool = False) -> None:
+    """Shows the run info, the last metrics and the configuration of a run."""
     from runner.compose.tree import leaves
     from runner.storage.run_directory import Directory
 
     directory = Directory(run)
     config, info = directory.described(), dataclasses.asdict(directory.info)
+    if as_json:
+        return show_json({"info": info, "metrics": _last(directory), "config": config})
     shown = {key: value for key, value in info.items() if key not in ("spec", "goes_on")}
     show_table("run", ("is", "value"), _rows(shown))
     show_table("last record of each metric", ("metric", "value"), _rows(_last(directory)))
@@ -94,7 +115,7 @@ def show(run: str) -> None:
 
 
 def diff(run: str, other: str) -> None:
-    """Shows the differences between two runs: RUN RUN."""
+    """Shows the differences between two runs."""
     from runner.compose.tree import leaves
     from runner.storage.run_directory import Directory
 
@@ -113,14 +134,47 @@ def diff(run: str, other: str) -> None:
         show_table(f"{title}: {len(rows)} differences", ("", run, other), rows)
 
 
-def compare(folder: str, by: str | None = None, mode: str | None = None) -> None:
-    """Compares the runs below a folder, best first: FOLDER [by=METRIC] [mode=min|max]."""
+def compare(folder: str, by: str | None = None, mode: str | None = None, as_json: bool = False) -> None:
+    """Compares the runs below a folder, best first."""
     from runner.runs import comparison
 
     compared = comparison.compare(folder, by, mode)
+    if as_json:
+        compared.write()
+        return show_json(_as_json(compared))
     terminal.show(compared)
     rows, page = compared.write()
     show_line(f"written to {rows} and {page}")
+
+
+def _as_json(compared: "Comparison") -> dict:
+    """Returns the metric and its direction, the runs in their order, and the groups that differ only in seeds."""
+    runs = [
+        {"run": row.place}
+        | {key: value for key, value in row._asdict().items() if key not in ("place", "curves")}
+        for row in compared.rows
+    ]
+    spread = lambda value: value and value._asdict()
+    groups = [
+        {"name": group.name, "runs": len(group.rows), "best": spread(group.best), "last": spread(group.last)}
+        for group in compared.groups
+    ]
+    own = {"by": compared.by, "mode": compared.mode, "settings": compared.settings}
+    return {**own, "runs": runs, "groups": groups}
+
+
+def show_json(value: object) -> None:
+    """Prints a value as JSON, with null for numbers that are not finite, also where a record has them as texts."""
+    print(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    is_number = not isinstance(value, float) or math.isfinite(value)
+    return value if is_number and value not in ("NaN", "Infinity", "-Infinity") else None
 
 
 def show_line(line: str) -> None:

@@ -3,15 +3,28 @@
 import inspect
 import io
 import json
+import logging
+import sys
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from runner.commands.check import check
-from runner.commands.listings import compare, diff, ls, parts, show, show_line, show_table, show_text, status
+from runner.commands.help import HELP, help_of
+from runner.commands.listings import (
+    compare,
+    diff,
+    ls,
+    parts,
+    show,
+    show_json,
+    show_line,
+    show_table,
+    show_text,
+    status,
+)
+from runner.commands.words import is_word, plain
 from runner.process import signals
 from runner.process.files import read_small, replace
 from runner.process.spreadsheets import csv_of
@@ -26,7 +39,7 @@ SHOWN = 5  # generated texts that are printed; the file contains all of them
 
 
 def resume(run: str, *settings: str) -> None:
-    """Resumes a run where it stopped: RUN [steps=...] [loop.log_every=...] [trust_code=true]."""
+    """Resumes a run where it stopped."""
     from runner.compose.command_line import change
     from runner.compose.trust import trusting_all
     from runner.runs.seeds import prepared
@@ -41,7 +54,7 @@ def resume(run: str, *settings: str) -> None:
 
 
 def replay(run: str, trust_code: bool = False) -> None:
-    """Repeats the step at which a run was no longer finite, and shows which operation failed first: RUN."""
+    """Repeats the step at which a run was no longer finite, and shows which operation failed first."""
     from runner.compose.trust import trusting_all
     from runner.runs.replay import replay as replayed
     from runner.storage.run_directory import Directory
@@ -52,8 +65,14 @@ def replay(run: str, trust_code: bool = False) -> None:
             show_line(line)
 
 
-def evaluate(run: str, split: str = "validation", step: int | None = None, trust_code: bool = False) -> None:
-    """Evaluates a state of a run: RUN [split=train|validation|test] [step=...] [trust_code=true]."""
+def evaluate(
+    run: str,
+    split: str = "validation",
+    step: int | None = None,
+    trust_code: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Evaluates a state of a run."""
     from runner.runs.saved_run import open_run
     from runner.storage.run_info import read_record
     from runner.writers.figures import png
@@ -68,6 +87,9 @@ def evaluate(run: str, split: str = "validation", step: int | None = None, trust
     replace(path, (json.dumps(known | evaluated, indent=2) + "\n").encode())
     for name, draw in figures.items():
         replace(path.with_name(f"{step}-{split}-{name}.png"), png(draw))
+    if as_json:
+        known = {"run": str(opened.path), "split": split, "step": step, "weights": opened.info.weights}
+        return show_json({**known, "metrics": metrics, "file": str(path)})
     show_table(
         f"{split} at step {step}",
         ("metric", "value"),
@@ -84,7 +106,7 @@ def sample(
     trust_code: bool = False,
     **settings: object,
 ) -> None:
-    """Draws from a generative run: RUN [n=64] [step=...] [seed=0] [trust_code=true] [temperature=1, for example]."""
+    """Draws from a generative run."""
     from runner.runs.saved_run import open_run
     from runner.writers import figures
 
@@ -109,7 +131,7 @@ def sample(
 
 
 def predict(run: str, rows: str, step: int | None = None, trust_code: bool = False) -> None:
-    """Writes predictions next to the rows of a table or an npz file: RUN ROWS [step=...] [trust_code=true]."""
+    """Writes predictions next to the rows of a table or an npz file."""
     from runner.core.abilities import Predicting
     from runner.datasets import read_inputs, read_rows
     from runner.runs.saved_run import open_run
@@ -157,7 +179,7 @@ def _columns(spec: "Spec", outputs: "np.ndarray") -> dict[str, list]:
 
 
 def figures(run: str, step: int | None = None, trust_code: bool = False) -> None:
-    """Draws the curves of a run and the figures of its evaluation at a step: RUN [step=...] [trust_code=true]."""
+    """Draws the curves of a run and the figures of its evaluation at a step."""
     from runner.runs.saved_run import open_run
     from runner.storage.run_directory import Directory
     from runner.writers import Pictures
@@ -208,32 +230,34 @@ def call(name: str, arguments: Sequence[str]) -> None:
     verb = VERBS[name]
     signature = inspect.signature(verb)
     if {"-h", "--help"} & set(arguments):
-        show_text(f"runner {name}: {inspect.getdoc(verb)}")
+        show_text(help_of(name, inspect.getdoc(verb) or ""))
         return
-    if any(kind.kind is kind.VAR_POSITIONAL for kind in signature.parameters.values()):
+    is_variadic = any(kind.kind is kind.VAR_POSITIONAL for kind in signature.parameters.values())
+    json_asked = not is_variadic and "--json" in arguments
+    if json_asked and "as_json" not in signature.parameters:
+        raise ValueError(f"runner {name}: has no --json; runner {name} --help shows its options")
+    if is_variadic:
         words, settings = list(arguments), {}
     else:
-        words = [argument for argument in arguments if _is_word(argument, signature)]
+        arguments = [argument for argument in arguments if argument != "--json"]
+        words = [argument for argument in arguments if is_word(argument, signature)]
         pairs = [argument.partition("=")[::2] for argument in arguments if argument not in words]
         settings = {key: _typed(name, key, value, signature) for key, value in pairs}
+    if json_asked:
+        settings["as_json"] = True
+        for handler in logging.getLogger("runner").handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stderr)  # standard output has the JSON alone
     try:
         bound = signature.bind(*words, **settings)
     except TypeError as error:
-        raise ValueError(f"runner {name}: {error}. {inspect.getdoc(verb)}") from error
+        raise ValueError(f"runner {name}: {error}; usage: runner {name} {HELP[name].usage}") from error
     verb(*bound.args, **bound.kwargs)
-
-
-def _is_word(argument: str, signature: inspect.Signature) -> bool:
-    """Returns whether an argument is a word, such as a path, and not key=value; a path may contain "=", too."""
-    key, equals, _ = argument.partition("=")
-    if not equals:
-        return True
-    return key not in signature.parameters and (Path(argument).exists() or not key.isidentifier())
 
 
 def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> object:
     if key not in signature.parameters and _is_open(signature):
-        return _plain(text) if key != "prompt" else text
+        return plain(text) if key != "prompt" else text
     if key not in signature.parameters:
         known = [name for name, kind in signature.parameters.items() if kind.default is not kind.empty]
         raise ValueError(f"runner {verb}: unknown setting {key}; known: {', '.join(known) or 'none'}")
@@ -247,17 +271,6 @@ def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> obje
         return int(text)
     except ValueError as error:
         raise ValueError(f"{key}: {text!r} is not a whole number") from error
-
-
-def _plain(text: str) -> object:
-    """Returns the value of a text: a number, also one like 1e-1, which YAML takes for a text, or what YAML reads."""
-    for number in (int, float):
-        with suppress(ValueError):
-            return number(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
 
 
 def _is_open(signature: inspect.Signature) -> bool:

@@ -1,4 +1,5 @@
 import csv
+import inspect
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from small_runs import COMMANDS
 
 from runner import open_run
 from runner.cli import main
+from runner.commands.verbs import VERBS
 
 
 @pytest.mark.parametrize("scenario", COMMANDS)
@@ -173,6 +175,48 @@ def test_a_path_may_have_an_equals_sign(runs, capsys):
     with pytest.raises(SystemExit):
         main(["show", "all/lr=0.2"])
     assert "all/lr=0.2: holds no run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_with_its_options_and_examples(verb, capsys):
+    main([verb, "--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: runner {verb} ")
+    assert all(word in shown for word in ("options:", "examples:", f"\n  runner {verb}"))
+    options = inspect.signature(VERBS[verb]).parameters.values()
+    keys = [
+        option.name
+        for option in options
+        if option.default is not option.empty and verb not in ("parts", "ls")
+    ]
+    assert all(("--json" if key == "as_json" else f"{key}=") in shown for key in keys)
+
+
+def test_json_is_printed_alone_and_without_numbers_that_json_lacks(runs, tmp_path, capsys):
+    shutil.copytree(runs / "supervised", "all/run")
+    with open("all/run/metrics.jsonl", "a") as file:
+        file.write('{"step": 9, "loss": "NaN"}\n')
+
+    def read(*words):
+        main([*words, "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    assert read("status", "all/run") == {
+        "run": str(tmp_path / "all/run"),
+        **{"status": "finished", "saved": 9, "steps": 9, "error": None, "bad_step": None, "resume": None},
+    }
+    (listed,) = read("ls", "all")
+    assert (listed["run"], listed["step"], listed["best"]["metric"]) == ("all/run", 9, "validation/accuracy")
+    shown = read("show", "all/run")
+    assert (shown["info"]["seed"], shown["metrics"]["loss"], shown["config"]["steps"]) == (0, None, 9)
+    compared = read("compare", "all")
+    assert compared["by"] == "validation/accuracy"
+    assert [run["run"] for run in compared["runs"]] == ["run"]
+    evaluated = read("evaluate", "all/run", "step=9")
+    assert evaluated["metrics"]["accuracy"] == open_run("all/run").evaluate(step=9)[0]["accuracy"]
+    with pytest.raises(SystemExit):
+        main(["diff", "all/run", "all/run", "--json"])
+    assert "runner diff: has no --json" in capsys.readouterr().err
 
 
 def test_parts_are_listed_with_their_settings_and_defaults(capsys):
