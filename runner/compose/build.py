@@ -20,8 +20,9 @@ from runner.compose.tree import (
     target_of,
 )
 from runner.compose.trust import trusting
-from runner.core import Dataset, Evaluator, PyTree, Scenario, Spec
+from runner.core import Dataset, Evaluator, PyTree, Scenario, Spec, optimization
 from runner.core.abilities import CountingUpdates, ShapingNets, Standardizing, supports
+from runner.core.lifting import builder
 from runner.errors import is_deliberate
 from runner.loop import Loop
 from runner.process.memory import total_memory
@@ -112,7 +113,9 @@ def fit(config: Mapping, scenario: Scenario[PyTree], spec: Spec) -> Scenario[PyT
         net, slot = getattr(scenario, name), config["scenario"][name]
         if callable(net):  # a finished net is a pair of functions, which cannot be called
             path = referenced(slot) if is_reference(slot) else f"scenario.{name}"
-            finished[name] = _call(path, functools.partial(net, output_shape=shape))
+            built = _call(path, functools.partial(builder, net))
+            finished[name] = _call(path, functools.partial(built, output_shape=shape))
+    _refuse_values(config, scenario)
     counts = scenario.updates_per_step() if supports(scenario, CountingUpdates) else {}
     for name, count in counts.items():
         optimizer = getattr(scenario, name)
@@ -121,6 +124,19 @@ def fit(config: Mapping, scenario: Scenario[PyTree], spec: Spec) -> Scenario[PyT
     if finished and dataclasses.is_dataclass(scenario) and not isinstance(scenario, type):
         scenario = dataclasses.replace(scenario, **finished)
     return _wrapped(config, scenario)
+
+
+def _refuse_values(config: Mapping, scenario: Scenario[PyTree]) -> None:
+    """Raises ValueError if an optimizer needs the value of the loss, and is one of several, each with its own loss."""
+    parts: dict[str, Any] = {name: getattr(scenario, name, None) for name in settings_of(config["scenario"])}
+    is_optimizer = lambda part: hasattr(part, "init") and hasattr(part, "update")
+    optimizers = {name: part for name, part in parts.items() if is_optimizer(part)}
+    for name, optimizer in optimizers.items() if len(optimizers) > 1 else ():
+        if optimization.needs_values(optimizer):
+            raise ValueError(
+                f"scenario.{name}: {optimization.name_of(optimizer)} needs the value of the only loss, and"
+                f" {type(scenario).__name__} has several: take one that needs gradients only, such as adam"
+            )
 
 
 def _wrapped(config: Mapping, scenario: Scenario[PyTree]) -> Scenario[PyTree]:

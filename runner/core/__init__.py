@@ -7,16 +7,14 @@ from runner import lazy_names
 if TYPE_CHECKING:
     from runner.core.declarations import Metric, maximized, minimized, undirected
     from runner.core.leaves import PyTree, begins, copy, listed, named_leaves, refuse_unknown_names
+    from runner.core.lifting import Net, NetLike, lift
     from runner.core.nets import (
-        Net,
-        NetLike,
         TrainState,
         apply_gradients,
         call,
         create,
         forward,
         infer,
-        lift,
         split_batches,
         update,
         update_jointly,
@@ -97,5 +95,7 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = lazy_names(
-    __name__, __all__, ["declarations", "leaves", "protocol", "reductions", "spec", "statistics", "nets"]
+    __name__,
+    __all__,
+    ["declarations", "leaves", "protocol", "reductions", "spec", "statistics", "lifting", "nets"],
 )

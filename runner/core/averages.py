@@ -45,12 +45,14 @@ def moving_average(average: PyTree, params: Params, decay: float | None, step: j
 
 
 def averaged(net: TrainState, average: PyTree, step: jax.Array) -> TrainState:
-    """Returns the net with its averaged parameters, or unchanged if the average is off or contains no step yet."""
+    """Returns the net with its averaged parameters, or unchanged if the average is off; before any step, it is the net.
+
+    The optimizer, whose state belongs to other parameters, is left out.
+    """
     if average is None:
         return net
-    return net._replace(
-        params=jax.tree.map(lambda old, new: jnp.where(step > 0, old, new), average, net.params)
-    )
+    params = jax.tree.map(lambda old, new: jnp.where(step > 0, old, new), average, net.params)
+    return net._replace(params=params, opt_state=())
 
 
 def weights(decay: float | None) -> str:

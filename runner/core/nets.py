@@ -1,18 +1,18 @@
 """Nets of every kind in one calling convention, and their training states."""
 
-import inspect
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import haiku as hk
 import jax
-import optax
 
+from runner.core import optimization
 from runner.core.leaves import PyTree
+from runner.core.lifting import NetLike, lift
 from runner.core.protocol import Batch, Key, Metrics, Optimizer, Params
+from runner.errors import ConfigError
 
-Net = hk.TransformedWithState  #: a net in the calling convention of `lift`
-NetLike = tuple[Callable[..., PyTree], Callable[..., PyTree]]  #: any accepted net, see `lift`
+LOGIT = (1,)  # one output of a discriminator, which may also lack this axis; compared by identity
 
 
 class TrainState(NamedTuple):
@@ -23,59 +23,61 @@ class TrainState(NamedTuple):
     opt_state: PyTree
 
 
-def lift(net: NetLike) -> Net:
-    """Returns any accepted net in one calling convention.
+def create(
+    net: NetLike, optimizer: Optimizer, key: Key, /, *inputs: jax.Array, **outputs: Sequence[int]
+) -> TrainState:
+    """Returns the training state of a net and its optimizer, initialized on example inputs.
 
     Args:
-        net: `hk.Transformed`, `hk.TransformedWithState`, either without its key, or a bare pair of functions
-            `init(key, *inputs) -> params`, `apply(params, [key,] *inputs) -> outputs`. They are distinguished by
-            their type and the names of their parameters.
+        net: any accepted net, see `lift`.
+        optimizer: the optimizer of the net.
+        key: for the initial parameters.
+        inputs: an example of each input `[B, ...]`.
+        outputs: the name of the net for messages, and the shape that one output must have, or LOGIT: `create(self.net,
+            self.optimizer, key, x, net=(10,))`. Without it, the outputs may have any shape.
 
-    Returns:
-        `init(key, *inputs) -> params, net_state` and
-        `apply(params, net_state, key, *inputs) -> outputs, net_state`.
-        Both also take `is_training`, and pass it on if the signature of the net names it.
+    Raises:
+        ConfigError: the outputs of the net have another shape.
     """
-    init, apply = net
-    names = list(inspect.signature(apply).parameters)[1:]
-    has_state = names[:1] in (["state"], ["net_state"])
-    has_key = names[has_state : has_state + 1] in (["rng"], ["key"])
-
-    def lifted_init(key, *inputs, is_training=True):
-        variables = init(key, *inputs, **_mode(init, is_training))
-        return variables if has_state else (variables, {})
-
-    def lifted_apply(params, net_state, key, *inputs, is_training):
-        state = (net_state,) if has_state else ()
-        keys = (key,) if has_key else ()
-        outputs = apply(params, *state, *keys, *inputs, **_mode(apply, is_training))
-        return outputs if has_state else (outputs, net_state)
-
-    return Net(lifted_init, lifted_apply)
+    lifted = lift(net)
+    params, net_state = lifted.init(key, *inputs, is_training=True)
+    for name, shape in outputs.items():
+        apply = functools.partial(lifted.apply, is_training=False)
+        found, _ = jax.eval_shape(apply, params, net_state, key, *inputs)
+        _refuse_shape(name, found, len(inputs[0]), [(), (1,)] if shape is LOGIT else [tuple(shape)])
+    return TrainState(params, net_state, optimization.start(optimizer, params))
 
 
-def _mode(function, is_training: bool) -> dict[str, bool]:
-    return {"is_training": is_training} if "is_training" in inspect.signature(function).parameters else {}
+def _refuse_shape(name: str, outputs: PyTree, size: int, shapes: Sequence[tuple[int, ...]]) -> None:
+    found = getattr(outputs, "shape", None)
+    if found not in [(size, *shape) for shape in shapes]:
+        returned = "several arrays" if found is None else _batched(found, size)
+        needed = _batched((size, *shapes[0]), size)
+        raise ConfigError(f"{name}: returns {returned}, and {needed} is needed; change its last layer")
 
 
-def create(net: NetLike, optimizer: Optimizer, key: Key, *inputs: jax.Array) -> TrainState:
-    """Returns the training state of a net and its optimizer, initialized on example inputs."""
-    params, net_state = lift(net).init(key, *inputs, is_training=True)
-    return TrainState(params, net_state, optimizer.init(params))
+def _batched(shape: tuple[int, ...], size: int) -> str:
+    """Returns a shape for a message, with B for the size of the batch."""
+    words = ["B", *shape[1:]] if shape[:1] == (size,) else shape
+    return f"[{', '.join(map(str, words))}]"
 
 
 def call(
     net: NetLike, state: TrainState, key: Key | None, *inputs: jax.Array, is_training: bool
 ) -> tuple[PyTree, PyTree]:
-    """Returns the outputs of a net, and its new net state, which in evaluation mode is the old one."""
-    outputs, net_state = lift(net).apply(state.params, state.net_state, key, *inputs, is_training=is_training)
+    """Returns the outputs of a net, and its new net state, which in evaluation mode is the old one.
+
+    An optimizer that averages parameters, such as `optax.contrib.schedule_free`, provides those of evaluation mode.
+    """
+    params = state.params if is_training else optimization.evaluated(state.params, state.opt_state)
+    outputs, net_state = lift(net).apply(params, state.net_state, key, *inputs, is_training=is_training)
     return outputs, net_state if is_training else state.net_state
 
 
 def apply_gradients(optimizer: Optimizer, state: TrainState, grads: Params, net_state: PyTree) -> TrainState:
     """Returns the training state of one net after an update by its gradients."""
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    return TrainState(optax.apply_updates(state.params, updates), net_state, opt_state)
+    params, opt_state = optimization.descend(optimizer, grads, state.opt_state, state.params)
+    return TrainState(params, net_state, opt_state)
 
 
 def forward(
@@ -127,6 +129,9 @@ def update_jointly(
 ) -> tuple[list[TrainState], Metrics]:
     """Updates several nets by the gradient of one loss, which is computed in a single backward pass.
 
+    An optimizer that needs the value of the loss as well, such as `optax.lbfgs`, updates them one after another, so
+    that each of its line searches sees the loss as it is.
+
     Args:
         optimizer: the optimizer of each of the nets, which each have their own `opt_state`.
         nets: the nets before the update.
@@ -142,9 +147,31 @@ def update_jointly(
         )
         return value, ([net.net_state for net in after], metrics)
 
+    if optimization.needs_values(optimizer):
+        return _update_by_values(optimizer, nets, loss_of_params)
     grads, (net_states, metrics) = jax.grad(loss_of_params, has_aux=True)([net.params for net in nets])
     updated = zip(nets, grads, net_states, strict=True)
     return [apply_gradients(optimizer, *each) for each in updated], metrics
+
+
+def _update_by_values(
+    optimizer: Optimizer, nets: Sequence[TrainState], loss: Callable[..., tuple[jax.Array, PyTree]]
+) -> tuple[list[TrainState], Metrics]:
+    params, opt_states, first = [net.params for net in nets], [], None
+    for number, net in enumerate(nets):
+
+        def own(changed, number=number):
+            return loss([*params[:number], changed, *params[number + 1 :]])
+
+        (value, auxiliary), grads = jax.value_and_grad(own, has_aux=True)(net.params)
+        values = {"value": value, "grad": grads, "value_fn": lambda changed, own=own: own(changed)[0]}
+        params[number], opt_state = optimization.descend(
+            optimizer, grads, net.opt_state, net.params, **values
+        )
+        opt_states.append(opt_state)
+        first = auxiliary if first is None else first
+    assert first is not None  # there is a net
+    return list(map(TrainState, params, first[0], opt_states)), first[1]
 
 
 def split_batches(batch: Batch, count: int) -> list[Batch]:

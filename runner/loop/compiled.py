@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from runner.core import Key, Metrics, PyTree, Scenario, Source, Spec, State, named_leaves
 from runner.core.abilities import batches_per_step
-from runner.errors import is_deliberate, is_in_users_code
+from runner.errors import ConfigError, is_deliberate, is_in_users_code
 from runner.loop.devices import mesh_of
 from runner.loop.finite import are_finite, refuse_not_finite
 from runner.loop.partition import join, split
@@ -78,7 +78,8 @@ class Program(Generic[State]):
         try:
             return self._template()
         except (TypeError, ValueError, AssertionError) as error:
-            if is_in_users_code(error) and not is_deliberate(error):
+            of_one_part = isinstance(error, ConfigError)  # a net or an optimizer; the data is not the cause
+            if of_one_part or (is_in_users_code(error) and not is_deliberate(error)):
                 raise
             shapes = ", ".join(
                 f"{name} {dtype}{list(shape)}" for name, (shape, dtype) in self.spec.features.items()

@@ -55,9 +55,10 @@ class Autoencoder:
         """Returns the first state."""
         encoder_key, decoder_key = jax.random.split(key)
         inputs, x = Statistics.of(spec, "x", self.standardize), spec.example(1)["x"]
-        encoder = create(self.encoder, self.optimizer, encoder_key, x)
+        encoder = create(self.encoder, self.optimizer, encoder_key, x, encoder=(self.code_size,))
         codes = infer(self.encoder, encoder, x)
-        return AutoencoderState(encoder, create(self.decoder, self.optimizer, decoder_key, codes), inputs)
+        decoder = create(self.decoder, self.optimizer, decoder_key, codes, decoder=x.shape[1:])
+        return AutoencoderState(encoder, decoder, inputs)
 
     def step(self, key: Key, state: AutoencoderState, batch: Batch) -> tuple[AutoencoderState, Metrics]:
         """Updates both nets once, by the gradient of the mean loss."""

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from runner.core import Batch, Key, Metrics, PyTree, Spec, TrainState, abilities, averages
+from runner.core import Batch, Key, Metrics, PyTree, Spec, TrainState, abilities, averages, optimization
 from runner.core.averages import AveragedNet
 from runner.core.bounds import decay, require
 from runner.core.wrapper import Wrapper
+from runner.errors import ConfigError
 
 OF_A_STATE = {
     name
@@ -61,7 +62,7 @@ class Averaged(Wrapper):
         """Returns the first state; the averages start as copies.
 
         Raises:
-            ValueError: it contains no net.
+            ValueError: it contains no net, or an optimizer has an average of its own.
         """
         state = jax.tree.map(self._start, super().init(key, spec), is_leaf=_is_net)
         if not any(isinstance(part, AveragedNet) for part in jax.tree.leaves(state, is_leaf=_is_net)):
@@ -80,6 +81,8 @@ class Averaged(Wrapper):
     def _start(self, part: PyTree) -> PyTree:
         if not isinstance(part, TrainState):
             return part
+        if optimization.averages(part.opt_state):
+            raise ConfigError("ema: the optimizer averages the parameters itself; leave ema out")
         return AveragedNet(*part, averages.start(part.params, self.ema), jnp.int32(0))
 
     def _follow(self, part: PyTree, before: PyTree) -> PyTree:

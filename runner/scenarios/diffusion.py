@@ -73,7 +73,7 @@ class Diffusion:
     def init(self, key: Key, spec: Spec) -> DiffusionState:
         """Returns the first state; the average starts as a copy of the net."""
         inputs = Statistics.of(spec, "x").over(spec.shape("x"))
-        net = create(self.net, self.optimizer, key, spec.example(1)["x"], jnp.zeros(1))
+        net = create(self.net, self.optimizer, key, spec.example(1)["x"], jnp.zeros(1), net=spec.shape("x"))
         return DiffusionState(net, averages.start(net.params, self.ema), inputs, jnp.int32(0))
 
     def step(self, key: Key, state: DiffusionState, batch: Batch) -> tuple[DiffusionState, Metrics]:

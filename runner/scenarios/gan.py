@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from runner.core import AdversarialLoss, Batch, Key, Metrics, Optimizer, Params, Spec, TrainState, averages
 from runner.core.bounds import adversarial_loss, at_most, count, decay, optional, require, weight
-from runner.core.nets import NetLike, create, forward, infer, split_batches, update
+from runner.core.nets import LOGIT, NetLike, create, forward, infer, split_batches, update
 from runner.losses import penalties
 
 
@@ -70,9 +70,9 @@ class GAN:
     def init(self, key: Key, spec: Spec) -> GANState:
         """Returns the first state; the average starts as a copy of the generator."""
         keys, latents, x = jax.random.split(key), jnp.zeros((1, self.latent_size)), spec.example(1)["x"]
-        generator = create(self.generator, self.generator_optimizer, keys[0], latents)
-        discriminator = create(self.discriminator, self.discriminator_optimizer, keys[1], x)
-        return GANState(generator, discriminator, averages.start(generator.params, self.ema), jnp.int32(0))
+        generator = create(self.generator, self.generator_optimizer, keys[0], latents, generator=x.shape[1:])
+        critic = create(self.discriminator, self.discriminator_optimizer, keys[1], x, discriminator=LOGIT)
+        return GANState(generator, critic, averages.start(generator.params, self.ema), jnp.int32(0))
 
     def step(self, key: Key, state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         """Updates the discriminator on each batch of `x [critic_steps, B, ...]`, then the generator once."""

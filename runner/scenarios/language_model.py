@@ -68,7 +68,10 @@ class LanguageModel:
     def init(self, key: Key, spec: Spec) -> LanguageModelState:
         """Returns the first state."""
         entropy = None if spec.entropy is None else jnp.asarray(spec.entropy, jnp.float32)
-        return LanguageModelState(create(self.net, self.optimizer, key, spec.example(1)["x"]), entropy)
+        shape = {"net": (self.context, len(spec.vocabulary))} if spec.vocabulary else {}
+        return LanguageModelState(
+            create(self.net, self.optimizer, key, spec.example(1)["x"], **shape), entropy
+        )
 
     def step(self, key: Key, state: LanguageModelState, batch: Batch) -> tuple[LanguageModelState, Metrics]:
         """Updates the net once, by the gradient of the mean loss over all positions."""

@@ -10,7 +10,7 @@ import optax
 
 from runner.core import AdversarialLoss, Batch, Key, Metrics, NetLike, PyTree, Spec, TrainState
 from runner.core.bounds import adversarial_loss, count, optional, positive, require, runge_kutta, weight
-from runner.core.nets import create, forward, infer
+from runner.core.nets import LOGIT, create, forward, infer
 from runner.integrators import Integrator
 
 
@@ -64,10 +64,10 @@ class ODEGAN:
 
     def init(self, key: Key, spec: Spec) -> ODEGANState:
         """Returns the first state."""
-        generator_key, discriminator_key = jax.random.split(key)
-        latents, x, none = jnp.zeros((1, self.latent_size)), spec.example(1)["x"], optax.identity()
-        generator = create(self.generator, none, generator_key, latents)
-        return ODEGANState(generator, create(self.discriminator, none, discriminator_key, x))
+        keys, latents, none = jax.random.split(key), jnp.zeros((1, self.latent_size)), optax.identity()
+        x = spec.example(1)["x"]
+        generator = create(self.generator, none, keys[0], latents, generator=x.shape[1:])
+        return ODEGANState(generator, create(self.discriminator, none, keys[1], x, discriminator=LOGIT))
 
     def step(self, key: Key, state: ODEGANState, batch: Batch) -> tuple[ODEGANState, Metrics]:
         """Computes one step of the integrator and one of the penalty, both on the same batch and latents."""

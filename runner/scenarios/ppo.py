@@ -84,9 +84,9 @@ class PPO:
 
     def init(self, key: Key, spec: Spec) -> PPOState:
         """Returns the first state, at the beginning of an episode in each environment."""
-        keys, observation = jax.random.split(key, 3), jnp.zeros((1, *self.environment.observation_shape))
-        policy = create(self.policy, self.policy_optimizer, keys[0], observation)
-        value = create(self.value, self.value_optimizer, keys[1], observation)
+        keys, x = jax.random.split(key, 3), jnp.zeros((1, *self.environment.observation_shape))
+        policy = create(self.policy, self.policy_optimizer, keys[0], x, policy=(self.environment.actions,))
+        value = create(self.value, self.value_optimizer, keys[1], x, value=())
         environments = rollouts.reset(self.environment, keys[2], self.environments)
         return PPOState(policy, value, environments, jnp.zeros(self.environments))
 

@@ -61,7 +61,7 @@ class Regression:
         """Returns the first state."""
         inputs, targets = (Statistics.of(spec, name, self.standardize) for name in ("x", "y"))
         x = inputs.standardize(spec.example(1)["x"])
-        net = create(self.net, self.optimizer, key, x)
+        net = create(self.net, self.optimizer, key, x, net=spec.shape("y"))
         return RegressionState(net, inputs, targets, jnp.array(spec.mean["y"]))
 
     def step(self, key: Key, state: RegressionState, batch: Batch) -> tuple[RegressionState, Metrics]:

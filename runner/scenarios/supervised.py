@@ -65,7 +65,8 @@ class Supervised:
         """Returns the first state."""
         inputs = Statistics.of(spec, "x", self.standardize)
         x = inputs.standardize(spec.example(1)["x"])
-        return SupervisedState(create(self.net, self.optimizer, key, x), inputs)
+        shape = {} if spec.classes is None else {"net": (spec.classes,)}
+        return SupervisedState(create(self.net, self.optimizer, key, x, **shape), inputs)
 
     def step(self, key: Key, state: SupervisedState, batch: Batch) -> tuple[SupervisedState, Metrics]:
         """Updates the net once, by the gradient of the mean loss."""

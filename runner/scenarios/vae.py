@@ -67,8 +67,9 @@ class VAE:
     def init(self, key: Key, spec: Spec) -> VAEState:
         """Returns the first state."""
         encoder_key, decoder_key = jax.random.split(key)
-        encoder = create(self.encoder, self.optimizer, encoder_key, spec.example(1)["x"])
-        decoder = create(self.decoder, self.optimizer, decoder_key, jnp.zeros((1, self.latent_size)))
+        x, latents = spec.example(1)["x"], jnp.zeros((1, self.latent_size))
+        encoder = create(self.encoder, self.optimizer, encoder_key, x, encoder=(2 * self.latent_size,))
+        decoder = create(self.decoder, self.optimizer, decoder_key, latents, decoder=x.shape[1:])
         return VAEState(encoder, decoder, Statistics.of(spec, "x", self.standardize))
 
     def step(self, key: Key, state: VAEState, batch: Batch) -> tuple[VAEState, Metrics]:

@@ -127,7 +127,7 @@ BUILT = {
     "scenario=vae loss=cross_entropy": ["scenario.loss", "likelihood"],
     "scenario=language_model dataset.size=100": ["dataset.length", "5 tokens", "window of 32"],
     "scenario=language_model dataset=text dataset.path=no.txt": ["dataset.path", "no.txt"],
-    "scenario=language_model net=mlp": ["do not fit"],
+    "scenario=language_model net=mlp": ["net: returns [B, 16], and [B, 32, 16] is needed"],
     "scenario=ppo dataset=digits": ["dataset", "dataset=nothing"],
     "scenario=ppo scenario.minibatches=3": ["scenario.minibatches: 3 do not divide 16 x 128"],
     "dataset=image_folder dataset.path=nowhere": ["dataset.path", "nowhere", "fetch https://"],
