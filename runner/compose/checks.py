@@ -1,21 +1,34 @@
 """Checks a composed configuration against the signatures of its parts, without Hydra or JAX."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
+from runner.compose.named import GIVEN, is_dotted
 from runner.compose.renamed import with_current_names
-from runner.compose.signatures import Missing, Signature, is_number, needed, signature
+from runner.compose.signatures import (
+    Missing,
+    Signature,
+    is_number,
+    needed,
+    of_all,
+    signature,
+    takes_function,
+    takes_mapping,
+)
 from runner.compose.tree import (
+    PARTIAL,
+    TARGET,
     Node,
     is_part,
     is_partial,
     is_reference,
-    name_of,
     referenced,
     settings_of,
     target_of,
+    targets_of,
     transform,
+    walk,
 )
 from runner.core.bounds import Bound, at_least, at_most, count, decay
 from runner.errors import ConfigError
@@ -112,13 +125,27 @@ def _checked(value: Node, path: str, config: Mapping) -> Node:
         return value
     _refuse_no_part(value, path)
     try:
-        read = signature(str(target_of(value)))
+        read = of_all(*targets_of(value))
     except Missing as error:
-        raise ConfigError(f"{path}._target_: there is no {target_of(value)!r}") from error
+        raise ConfigError(f"{path}._target_: there is no {error.args[0]!r}") from error
     settings = settings_of(value)
     if read is not None:
         settings = _fitted(settings, read, value, path)
-    return {**value, **{key: _checked(inner, f"{path}.{key}", config) for key, inner in settings.items()}}
+    mappings = [key for key, each in read.parameters.items() if takes_mapping(each)] if read else []
+    return {**value} | {
+        key: _plain(inner, f"{path}.{key}") if key in mappings else _checked(inner, f"{path}.{key}", config)
+        for key, inner in settings.items()
+    }
+
+
+def _plain(value: Node, path: str) -> Node:
+    """Returns a mapping that is no part, and refuses keys that parts have."""
+    special = [
+        inner_path for inner_path, _ in walk(value, path) if inner_path.rpartition(".")[2].startswith("_")
+    ]
+    if special:
+        raise ConfigError(f"{special[0]}: a key cannot begin with _; begin a pattern with another character")
+    return value
 
 
 def _refuse_no_part(value: Node, path: str) -> None:
@@ -130,7 +157,7 @@ def _refuse_no_part(value: Node, path: str) -> None:
 
 def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dict:
     """Checks settings against a signature, and returns them with whole numbers converted to floats."""
-    part = name_of(node)
+    part = (targets_of(node)[1] or str(target_of(node))).rpartition(".")[2]
     fitted = {}
     for key, value in settings.items():
         parameter = read.parameters.get(key)
@@ -142,14 +169,78 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
             )
         if value is None and parameter.default is None:
             raise ConfigError(f"{path}.{key} is missing: {part} needs it")
+        if isinstance(value, str) and is_dotted(value) and takes_function(parameter):
+            value = _function(value, f"{path}.{key}")
         need = needed(parameter, value)
         if need is not None:
             raise ConfigError(f"{path}.{key}: {value!r} is not {need}")
         fitted[key] = float(value) if type(value) is int and is_number(parameter) else value
     for key, parameter in read.parameters.items():
-        if key not in settings and parameter.default is None and not is_partial(node):
+        is_given_later = is_partial(node) and (not read.is_class or key in GIVEN)
+        if key not in settings and parameter.default is None and not is_given_later:
             raise ConfigError(f"{path}.{key} is missing: {part} needs it")
     return dict(settings) | fitted
+
+
+def _function(name: str, path: str) -> dict:
+    """Returns the part that is a function of this name, or an instance of the class of this name."""
+    try:
+        read = signature(name)
+    except Missing as error:
+        raise ConfigError(
+            f"{path}: there is no {name}{near(name.rpartition('.')[2], error.known)}"
+        ) from error
+    return {TARGET: name} if read is not None and read.is_class else {TARGET: name, PARTIAL: True}
+
+
+def refuse_unused(config: Mapping, keys: Mapping[str, str]) -> None:
+    """Raises ConfigError if a setting of the command line belongs to a part that nothing uses.
+
+    Args:
+        config: resolved.
+        keys: the path of each setting -> how it was written.
+    """
+    used: set[str] = set()
+    pending = list(PARTS)
+    while pending:
+        part = pending.pop()
+        if part not in used:
+            used.add(part)
+            nodes = [node for _, node in walk(config.get(part))]
+            pending += [referenced(node) for node in nodes if is_reference(node)]
+    for path, text in keys.items():
+        part = path.split(".")[0]
+        if is_part(config.get(part)) and part not in used:
+            raise ConfigError(
+                f"{text}: has no effect, because no other part here follows {part}; leave it out"
+            )
+
+
+def without_leftovers(config: dict, paths: Iterable[str], given: Collection[str]) -> dict:
+    """Returns a configuration without the settings of an earlier part that a new `_target_` does not take.
+
+    Args:
+        config: resolved.
+        paths: of the parts whose `_target_` was changed alone.
+        given: the keys of the command line, which are kept.
+    """
+
+    def kept(node: Node, path: str) -> Node:
+        if not isinstance(node, Mapping):
+            return node
+        inner = {key: kept(value, f"{path}.{key}" if path else str(key)) for key, value in node.items()}
+        if path not in paths:
+            return inner
+        with suppress(Missing):
+            read = of_all(*targets_of(node)) or Signature({}, True, "")
+            for key, value in settings_of(node).items():
+                parameter = read.parameters.get(key)
+                fits = read.is_open if parameter is None else needed(parameter, value) is None
+                if not fits and f"{path}.{key}" not in given:
+                    del inner[key]
+        return inner
+
+    return kept(config, "")
 
 
 def complete(config: Mapping) -> dict:

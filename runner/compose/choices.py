@@ -13,9 +13,11 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from runner.compose.named import configuration, is_dotted, takes_names
 from runner.compose.signatures import signature
 from runner.compose.tree import Node, is_part, settings_of, target_of
 from runner.compose.trust import trusting_folders
@@ -62,7 +64,8 @@ def _part(loader: Any, group: str, name: str) -> dict:
 class Repository(ConfigRepository):
     """Hydra's repository of configurations, except that it lists no file with the header `# @listed false`.
 
-    Such a file holds the settings of one scenario or of a test. It can be chosen like any other.
+    Such a file holds the settings of one scenario or of a test. It can be chosen like any other. A choice that is a
+    dotted name needs no file.
 
     Attributes:
         options: the choices of each group and filter; Hydra asks for them several times.
@@ -85,6 +88,19 @@ class Repository(ConfigRepository):
                 if results_filter is not ObjectType.CONFIG or self._is_listed(f"{group_name}/{option}")
             ]
         return self.options[key]
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Returns the configuration of a choice, which for a dotted name is generated."""
+        group, _, name = config_path.rpartition("/")
+        if not (takes_names(group) and is_dotted(name)) or self.config_exists(config_path):
+            return super().load_config(config_path)
+        config = OmegaConf.create(configuration(group, name))
+        defaults = self._extract_defaults_list(config_path, config)
+        result = ConfigResult(
+            provider="runner", path=f"name://{name}", config=config, header={"package": None}
+        )
+        result.defaults_list = self._create_defaults_list(config_path, defaults)
+        return result
 
     def _is_listed(self, choice: str) -> bool:
         source: Any = self._find_object_source(choice, ObjectType.CONFIG)

@@ -1,22 +1,25 @@
 """Composes a configuration from a command line and checks it, before anything is built."""
 
 import copy
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.compose.checks import OFF, check
+from runner.compose.checks import OFF, check, refuse_unused, without_leftovers
 from runner.compose.choices import Loader, choices_with, loader_of, opened, settle
+from runner.compose.named import is_dotted, takes_names
 from runner.compose.overrides import parse, quoted, refuse_twice
-from runner.compose.tree import Node, is_reference, leaves, referenced
+from runner.compose.signatures import Missing, of_all, signature
+from runner.compose.tree import TARGET, Node, is_part, is_reference, leaves, referenced, targets_of
 from runner.errors import ConfigError
 from runner.process.terminal import near
 
@@ -62,12 +65,15 @@ def checked(overrides: Sequence[str], loader: Loader, bases: dict) -> tuple[dict
     if chosen not in bases:
         bases[chosen] = _load(loader, groups)
     base: Node = OmegaConf.to_container(bases[chosen])
-    values = [override for override in parsed if override not in groups]
+    values = [_known(override, parsed, base) for override in parsed if override not in groups]
     for override in values:
         if not is_hydras(str(override.input_line)):
             _check_key(override, base, loader)
     whole = _changed(bases[chosen], values, parsed)
-    config = check(_resolved(whole), known=set(base))
+    keys = {override.package or override.key_or_group: str(override.input_line) for override in parsed}
+    targets = [key.removesuffix(f".{TARGET}") for key in keys if key.endswith(f".{TARGET}")]
+    config = check(without_leftovers(_resolved(whole), targets, keys), known=set(base))
+    refuse_unused(config, keys)
     if config["seeds"] is not None:
         _refuse_settings_of_seeds(whole, config)
     return config, whole
@@ -182,12 +188,38 @@ def _check_choice(override: Override, loader: Loader) -> None:
         raise ConfigError(f"unknown part {group}{near(group, loader.list_groups(''))}")
     if override.is_delete() or (choice is None and group in ("experiment", "debug")):
         return
+    if is_dotted(choice) and takes_names(group):
+        _check_name(group, str(choice))
+        return
     if not (isinstance(choice, str) and choice.replace("-", "_").isidentifier()):
         known = ", ".join(loader.get_group_options(group))
         raise ConfigError(f"{group}: {choice!r} is not a plain name; known: {known}")
     if not loader.repository.config_exists(f"{group}/{choice}"):
         known = loader.get_group_options(group)
         raise ConfigError(f"unknown {group} {choice}{near(choice, known)}; known: {', '.join(known)}")
+
+
+def _check_name(group: str, name: str) -> None:
+    try:
+        signature(name)
+    except Missing as error:
+        raise ConfigError(
+            f"{group}: there is no {name}{near(name.rpartition('.')[2], error.known)}"
+        ) from error
+
+
+def _known(override: Override, overrides: Sequence[Override], base: Mapping) -> Override:
+    """Returns a setting; one that the configuration does not list, but the signature of its part, is added."""
+    path, _, name = override.key_or_group.rpartition(".")
+    node: Node = OmegaConf.select(OmegaConf.create(dict(base)), path) if path else None
+    if not is_part(node) or name in node or override.type is not OverrideType.CHANGE:
+        return override
+    new = [other.value() for other in overrides if other.key_or_group == f"{path}.{TARGET}"]
+    with suppress(Missing):
+        read = signature(str(new[-1])) if new else of_all(*targets_of(node))
+        if read is not None and name in read.parameters:
+            return dataclasses.replace(override, type=OverrideType.ADD)
+    return override
 
 
 def _check_key(override: Override, base: Mapping, loader: Loader) -> None:

@@ -3,7 +3,8 @@
 import ast
 import functools
 import importlib.util
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard
@@ -18,13 +19,23 @@ SCALARS = {
     "None": "null",
 }
 LISTS = ("Sequence", "tuple", "list", "Iterable")
+FUNCTIONS = {"Callable", "Initializer", "GradientTransformation", "GradientTransformationExtraArgs"}
+TEXTS = {"str", "Path", "PathLike", "Any", "object"}
 LARGEST_COUNT = 2**32 - 1
 LARGEST_NUMBER = 3.4028234663852886e38  # of float32; larger numbers would become infinite
 FOLLOWED = 8  # re-exports from a name to its definition
 
 
 class Missing(LookupError):
-    """The error for a target that does not exist."""
+    """The error for a target that does not exist.
+
+    Attributes:
+        known: what its module defines and imports.
+    """
+
+    def __init__(self, target: str, known: Iterable[str] = ()):
+        super().__init__(target)
+        self.known = tuple(known)
 
 
 class Parameter(NamedTuple):
@@ -41,6 +52,7 @@ class Signature(NamedTuple):
     is_open: bool  # accepts any keyword
     about: str  # the first line of its docstring
     constants: Mapping[str, object] = MappingProxyType({})  # of a dataclass; these are not settings
+    is_class: bool = False
 
 
 @functools.cache
@@ -80,7 +92,7 @@ def _refuse_missing(target: str, tree: ast.Module) -> None:
         stars = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         if stars or (isinstance(node, ast.FunctionDef) and node.name == "__getattr__"):
             return
-    raise Missing(target)
+    raise Missing(target, _names(tree))
 
 
 def _module(target: str) -> tuple[Path | None, str, list[str]]:
@@ -111,16 +123,15 @@ def _module(target: str) -> tuple[Path | None, str, list[str]]:
 
 
 def _defines(path: Path, name: str) -> bool:
-    nodes = list(_statements(_tree(path)))
-    imported = {
-        alias.asname or alias.name
-        for node in nodes
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    return name in imported | {
-        node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)
-    }
+    return name in _names(_tree(path))
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Returns the names of the functions and classes of a module, and what it imports from others."""
+    nodes = list(_statements(tree))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    imported = {alias.asname or alias.name for node in imports for alias in node.names}
+    return imported | {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 @functools.cache
@@ -166,7 +177,8 @@ def _read(node: Any, tree: ast.Module, module: str) -> Signature | None:
     if constructors:
         read = _of_function(constructors[0].args, about)
         return read._replace(
-            parameters={name: parameter for name, parameter in read.parameters.items() if name != "self"}
+            parameters={name: parameter for name, parameter in read.parameters.items() if name != "self"},
+            is_class=True,
         )
     if node.bases or not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
         return None
@@ -177,7 +189,7 @@ def _read(node: Any, tree: ast.Module, module: str) -> Signature | None:
         for inner in node.body
         if isinstance(inner, ast.Assign) and isinstance(inner.value, ast.Constant)
     }
-    return Signature(parameters, False, about, constants)
+    return Signature(parameters, False, about, constants, is_class=True)
 
 
 def _of_function(arguments: ast.arguments, about: str) -> Signature:
@@ -189,6 +201,14 @@ def _of_function(arguments: ast.arguments, about: str) -> Signature:
     ]
     parameters = {argument.arg: Parameter(argument.annotation, default) for argument, default in pairs}
     return Signature(parameters, arguments.kwarg is not None, about)
+
+
+def of_all(target: str, inner: str | None) -> Signature | None:
+    """Returns the signature of a target that passes what it does not know to another one, the function `make`."""
+    read, passed = signature(target), None if inner is None else signature(inner)
+    if read is None or passed is None or not read.is_open:
+        return read
+    return read._replace(parameters={**read.parameters, **passed.parameters}, is_open=passed.is_open)
 
 
 def needed(parameter: Parameter, value: object) -> str | None:
@@ -203,11 +223,26 @@ def needed(parameter: Parameter, value: object) -> str | None:
         and parameter.default.value is not None
     ):
         annotation = ast.Name(type(parameter.default.value).__name__)
+    if isinstance(value, str) and takes_function(parameter):
+        return "the dotted name of a function, such as jax.nn.relu"
     if annotation is None or _fits(value, annotation):
         return None
     if _is_number(value) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
         return "a finite number in float32"
     return f"at most {LARGEST_COUNT}" if _is_number(value) and value > LARGEST_COUNT else _words(annotation)
+
+
+def takes_function(parameter: Parameter) -> bool:
+    """Returns whether a text for this parameter can only be the dotted name of a function or a class."""
+    if parameter.annotation is None:
+        return isinstance(parameter.default, ast.Name | ast.Attribute | ast.Lambda)
+    words = set(re.findall(r"\w+", ast.unparse(parameter.annotation)))
+    return bool(words & FUNCTIONS) and not words & TEXTS
+
+
+def takes_mapping(parameter: Parameter) -> bool:
+    """Returns whether a parameter takes a mapping that is no part."""
+    return "Mapping" in ("" if parameter.annotation is None else ast.unparse(parameter.annotation))
 
 
 def is_number(parameter: Parameter) -> bool:
@@ -238,6 +273,8 @@ def _fits_one(value: object, choice: ast.expr) -> bool:
         return isinstance(value, str if name == "str" else bool)
     if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) in LISTS:
         return isinstance(value, list | tuple) and all(_fits(inner, _element(choice)) for inner in value)
+    if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) == "Mapping":
+        return isinstance(value, Mapping)
     return True
 
 
@@ -255,6 +292,8 @@ def _words(annotation: ast.expr) -> str:
         name = ast.unparse(choice)
         if isinstance(choice, ast.Subscript) and ast.unparse(choice.value) in LISTS:
             words.append(f"a list, each {_words(_element(choice))}")
+        elif name.startswith("Mapping["):
+            words.append("a mapping")
         else:
             words.append(SCALARS.get(name, name))
     return " or ".join(words)

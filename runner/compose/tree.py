@@ -41,6 +41,12 @@ def name_of(part: Mapping) -> str:
     return str(target_of(part)).rpartition(".")[2]
 
 
+def targets_of(part: Mapping) -> tuple[str, str | None]:
+    """Returns the target of a part, and that of the function `make` to which it passes its other settings, or None."""
+    make: Node = part.get("make")
+    return str(target_of(part)), str(target_of(make)) if is_part(make) else None
+
+
 def is_partial(part: Mapping) -> bool:
     """Returns whether the target of a part is bound to the settings and not called."""
     return bool(part.get(PARTIAL))

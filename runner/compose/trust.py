@@ -1,6 +1,7 @@
 """Limits on runs that somebody else saved: their configurations are plain data and name installed parts only."""
 
 import functools
+import importlib
 import importlib.util
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,10 +9,12 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import yaml
 
+from runner.compose.named import FROM_OPTAX
 from runner.compose.renamed import with_current_names
 from runner.compose.tree import (
     Node,
@@ -31,6 +34,12 @@ NODES = 20_000  # values in it
 LEVELS = 24  # of nesting
 PLAINLY = "a run's configuration is plain YAML, as runner writes it"
 LEADS_OUT = "is neither a file nor a folder, but may lead out of the run directory"
+PUBLIC = {
+    "optax": "optax",
+    "haiku": "haiku",
+    "flax.linen": "flax",
+    "jax.nn": "jax",
+}  # module -> where it is defined
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
@@ -101,8 +110,9 @@ def refuse_code(config: Mapping) -> None:
     """Raises an error if a saved configuration names anything but installed parts; references are followed.
 
     The allowed targets are those in runner's own YAML files, those of the own code of an installed package in its
-    YAML files (entry point `runner.configs`), those of the configuration that is being built, see `trusting`, and those
-    of the folders that the command names, see `trusting_folders`.
+    YAML files (entry point `runner.configs`), public names of the libraries, see `is_public`, those of the
+    configuration that is being built, see `trusting`, and those of the folders that the command names, see
+    `trusting_folders`.
 
     Raises:
         Untrusted: another `_target_`, another special key, or parts that contain each other without end.
@@ -131,7 +141,8 @@ def _refuse_special(path: str, node: Mapping, known: frozenset[str]) -> None:
     special = [key for key in settings_of(node) if key.startswith("_")]
     if special:
         raise Untrusted(f"{path}.{special[0]}: is not allowed in the configuration of a run")
-    if is_part(node) and not (isinstance(target_of(node), str) and target_of(node) in known):
+    target = target_of(node) if is_part(node) else None
+    if is_part(node) and not (isinstance(target, str) and (target in known or is_public(target))):
         raise Untrusted(
             f"{path}._target_: {target_of(node)!r:.200} is not an installed part and may run any code; if you trust"
             " this run, say trust_code=true, or install a package that names it (runner.configs)"
@@ -204,7 +215,7 @@ def trusts_all() -> bool:
 
 def installed() -> frozenset[str]:
     """Returns the targets that the configurations of runner and of installed packages name."""
-    targets = _named(Path(__file__).parents[1] / "conf")
+    targets = _named(Path(__file__).parents[1] / "conf") | {FROM_OPTAX}
     for point in entry_points(group="runner.configs"):
         top, *inner = point.value.split(".")
         spec = importlib.util.find_spec(top)
@@ -212,6 +223,33 @@ def installed() -> frozenset[str]:
             named = _named(Path(folder, *inner))
             targets |= {target for target in named if target.startswith(f"{top}.")}
     return targets
+
+
+def is_public(target: str) -> bool:
+    """Returns whether a name is one that optax, Haiku, `flax.linen` or `jax.nn` define and offer.
+
+    A path through one of these to another package, as `optax.jax`, is none, and neither is a name with a leading
+    underscore. None of these modules offers a function that reads, writes or runs what its arguments name.
+    """
+    top = next((top for top in PUBLIC if target.startswith(f"{top}.")), None)
+    names = target.removeprefix(f"{top}.").split(".")
+    if top is None or not all(name.isidentifier() and not name.startswith("_") for name in names):
+        return False
+    try:
+        value, path = importlib.import_module(top), top
+        for name in names:
+            path = f"{path}.{name}"
+            value = getattr(value, name) if hasattr(value, name) else importlib.import_module(path)
+            if not _is_defined_in(PUBLIC[top], value):
+                return False
+    except (ImportError, AttributeError):
+        return False
+    return callable(value)
+
+
+def _is_defined_in(package: str, value: object) -> bool:
+    module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return isinstance(module, str) and module.split(".")[0] == package
 
 
 @functools.cache

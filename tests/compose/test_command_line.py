@@ -43,9 +43,7 @@ def test_a_slots_own_part_replaces_it_whole_and_the_others_follow_on():
 
 
 def test_one_optimizer_may_have_its_own_schedule():
-    config = compose(
-        ["schedule=cosine", "schedule@optimizer.schedule=exponential", "optimizer.schedule.final=0.5"]
-    )
+    config = compose(["schedule@optimizer.schedule=exponential", "optimizer.schedule.final=0.5"])
     assert config["optimizer"]["schedule"] == {"_target_": "runner.schedules.Exponential", "final": 0.5}
     slots = compose(
         ["scenario=gan", "optimizer@scenario.generator_optimizer=lion", "optimizer.learning_rate=0.5"]

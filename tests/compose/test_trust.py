@@ -17,7 +17,7 @@ from runner.storage.run_directory import Directory
 def own(home):
     """A run with an optimizer of which runner's configurations say nothing."""
     (home / "conf/optimizer").mkdir(parents=True)
-    (home / "conf/optimizer/lamb.yaml").write_text("_target_: optax.lamb\nlearning_rate: 1e-3\n")
+    (home / "conf/optimizer/lamb.yaml").write_text("_target_: optax._src.alias.lamb\nlearning_rate: 1e-3\n")
     words = ["--config-dir", str(home / "conf"), "optimizer=lamb", *COMMANDS["supervised"]]
     main([*words, f"hydra.run.dir={home / 'own'}"])
     return words, home / "own"
@@ -28,7 +28,7 @@ def test_code_runs_where_the_command_line_says_to_trust_it(own, tmp_path, capsys
     for words in (["evaluate", "run"], ["resume", "run", "steps=12"]):
         with pytest.raises(SystemExit):
             main(words)
-        assert "optimizer._target_: 'optax.lamb'" in capsys.readouterr().err
+        assert "optimizer._target_: 'optax._src.alias.lamb'" in capsys.readouterr().err
     main(["evaluate", "run", "trust_code=true"])
     main(["resume", "run", "steps=12", "trust_code=true"])
     assert open_run("run", trust_code=True).info.step == 12
@@ -47,9 +47,11 @@ def test_the_same_command_goes_on_for_it_builds_what_it_names_itself(own, tmp_pa
 def test_a_run_that_is_read_may_name_what_the_run_that_is_built_names(own):
     features = {"_target_": "runner.runs.features", "run": str(own[1])}
     config = {"evaluation": {"_target_": "runner.evaluators.Samples", "size": 8, "features": features}}
-    with pytest.raises(ValueError, match=r"optimizer._target_: 'optax.lamb' is not an installed part"):
+    with pytest.raises(
+        ValueError, match=r"optimizer._target_: 'optax._src.alias.lamb' is not an installed part"
+    ):
         make(config, "evaluation")
-    named = {"optimizer": {"_target_": "optax.lamb"}}
+    named = {"optimizer": {"_target_": "optax._src.alias.lamb"}}
     assert make(config | named, "evaluation").features.shape == (4,)
     with pytest.raises(ValueError, match="not an installed part"):  # and not a moment longer
         trust.refuse_code(named)
@@ -136,3 +138,29 @@ def test_no_name_leaves_the_run_directory(home, tmp_path, capsys, words, message
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("optax.lamb", "optax.contrib.prodigy", "optax.losses.huber_loss", "haiku.nets.MLP"),
+        *("haiku.initializers.RandomNormal", "jax.nn.tanh", "flax.linen.Dense"),
+    ],
+)
+def test_what_the_libraries_define_and_offer_is_trusted(name):
+    assert trust.is_public(name)
+    trust.refuse_code({"net": {"_target_": name}})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("os.system", "builtins.eval", "optax", "optax.losses", "optax.nothing", "optax.jax.numpy.load"),
+        *("optax._src.alias.lamb", "optax.lamb.__globals__", "haiku.jax.numpy.load", "haiku.nets.hk.os"),
+        *("jax.numpy.load", "jax.nn.os.system", "flax.io.rmtree", "optax.losses.os.system", "optax..lamb"),
+    ],
+)
+def test_what_another_package_defines_or_hides_is_not(name):
+    assert not trust.is_public(name)
+    with pytest.raises(ValueError, match="is not an installed part and may run any code"):
+        trust.refuse_code({"net": {"_target_": name}})

@@ -40,7 +40,10 @@ SETTINGS = {
         NOT_INSTALLED,
     ),
     "a part of a part": ({"net._target_": "runner.nets.mlp.__globals__"}, NOT_INSTALLED),
-    "optax": ({"scenario.generator_optimizer": {"_target_": "optax.lamb"}}, "optax.lamb"),
+    "optax": (
+        {"scenario.generator_optimizer": {"_target_": "optax._src.alias.lamb"}},
+        "optax._src.alias.lamb",
+    ),
     "no name": ({"net._target_": ["os.system"]}, "net._target_", NOT_INSTALLED),
     "arguments": ({"net._args_": ["touch pwned"]}, "net._args_: is not allowed"),
     "conversion": ({"net._convert_": "all"}, "net._convert_: is not allowed"),
