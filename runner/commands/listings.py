@@ -76,13 +76,14 @@ def ls(folder: str = ".", as_json: bool = False) -> None:
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder")
     rows, found = [], []
-    for path in sorted(below(folder)):
+    paths = {*below(folder)}
+    for path in sorted(path for path in paths if as_json or not paths & {*path.parents}):
         run = Directory(path)
         try:
             config, info = check_run(run.described()), run.info
             scenario, data = (name_of(config[part]) for part in ("scenario", "dataset"))
             rows.append(
-                (str(path), info.status, scenario, data, str(info.seed), _step(info, config), _best(info))
+                (str(path), info.status, scenario, data, _seeds(config), _step(info, config), _best(info))
             )
             known = {"status": info.status, "scenario": scenario, "dataset": data, "seed": info.seed}
             found.append(
@@ -202,6 +203,11 @@ def _rows(values: Mapping) -> list[tuple[str, str]]:
 def _last(run: "Directory") -> dict[str, object]:
     """Returns the last recorded value of each metric."""
     return {name: value for row in run.rows() for name, value in row.items()}
+
+
+def _seeds(config: Mapping) -> str:
+    first, count = config["seed"], config["seeds"]
+    return str(first) if count is None else f"{first} to {first + count - 1}"
 
 
 def _step(info: RunInfo, config: Mapping) -> str:

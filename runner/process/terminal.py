@@ -63,7 +63,9 @@ def show(shown: "RenderableType") -> None:
 
     # A path may contain brackets, or words between colons, which rich would take for emoji.
     console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
-    console.print(shown, width=None if console.is_terminal else WIDE)
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(shown)
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":

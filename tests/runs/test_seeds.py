@@ -64,6 +64,14 @@ def test_more_steps_make_every_member_go_on(job, tmp_path, capsys):
     assert "± " in capsys.readouterr().out
 
 
+def test_several_seeds_are_listed_as_one_run(tmp_path, capsys):
+    main([*COMMAND, "seeds=2", "seed=3", f"hydra.run.dir={tmp_path}/job"])
+    capsys.readouterr()
+    main(["ls", str(tmp_path)])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "job" in line]
+    assert "3 to 4" in line
+
+
 def test_a_seed_that_fails_leaves_the_others_and_is_reported(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*COMMAND, "seeds=2", "optimizer.learning_rate=1e38", f"hydra.run.dir={tmp_path}/job"])
