@@ -26,6 +26,10 @@ class Help(NamedTuple):
 
 STEP = {"step=N": "the step of the checkpoint; by default the best, or the last without loop.best"}
 TRUST = {"trust_code=true": "run the code that the configuration names, and follow links"}
+DATA = {
+    "dataset.path=PATH": "evaluate other data, which must fit the net",
+    "allow=data": "evaluate data that have changed since the run began",
+}
 JSON = {"--json": "print one JSON value and nothing else; what is not finite is null"}
 SHOWN = {"--help": "show this help", "traceback=true": "show the whole traceback of an error"}
 RUN = "RUN [OPTION...]"
@@ -58,10 +62,10 @@ HELP = {
     "replay": Help(RUN, TRUST, ["runs/ring"]),
     "evaluate": Help(
         RUN,
-        {"split=SPLIT": "train, validation (the default) or test", **STEP, **TRUST, **JSON},
+        {"split=SPLIT": "train, validation (the default) or test", **STEP, **DATA, **TRUST, **JSON},
         ["runs/digits", "runs/digits split=test", "runs/digits step=500 --json"],
     ),
-    "figures": Help(RUN, {**STEP, **TRUST}, ["runs/digits"]),
+    "figures": Help(RUN, {**STEP, **DATA, **TRUST}, ["runs/digits"]),
     "sample": Help(
         "RUN [OPTION...] [SETTING=VALUE...]",
         {

@@ -2,7 +2,6 @@
 
 import inspect
 import io
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -24,9 +23,9 @@ from runner.commands.listings import (
     show_text,
     status,
 )
-from runner.commands.words import is_word, plain
+from runner.commands.words import is_word, plain, takes
 from runner.process import signals
-from runner.process.files import read_small, replace
+from runner.process.files import replace
 from runner.process.spreadsheets import csv_of
 from runner.process.terminal import near
 
@@ -71,31 +70,38 @@ def evaluate(
     step: int | None = None,
     trust_code: bool = False,
     as_json: bool = False,
+    allow: str | None = None,
+    **paths: str,
 ) -> None:
     """Evaluates a state of a run."""
+    from runner.runs.evaluations import with_evaluation
     from runner.runs.saved_run import open_run
-    from runner.storage.run_info import read_record
     from runner.writers.figures import png
 
-    opened = open_run(run, trust_code)
+    opened = open_run(run, trust_code, paths, _allows_other_data(allow))
     step = opened.step(step)
     metrics, figures = opened.evaluate(split, step)
-    path = opened.path / "evaluations" / f"{step}.json"
+    path, evaluated = opened.path / "evaluations" / f"{step}.json", opened.evaluated(split, step)
     path.parent.mkdir(exist_ok=True)
-    known = read_record(read_small(path), str(path)) if path.exists() else {"step": step}
-    evaluated = {"weights": opened.info.weights, split: metrics}
-    replace(path, (json.dumps(known | evaluated, indent=2) + "\n").encode())
-    for name, draw in figures.items():
-        replace(path.with_name(f"{step}-{split}-{name}.png"), png(draw))
+    own = {"weights": opened.info.weights, split: metrics} if opened.has_own_data else {}
+    replace(path, with_evaluation(path, own, {**evaluated, "metrics": metrics}))
+    name = f"{step}-{split}" if own else f"{step}-{split}-{str(evaluated['data'])[2:10]}"
+    for figure, draw in figures.items():
+        replace(path.with_name(f"{name}-{figure}.png"), png(draw))
     if as_json:
-        known = {"run": str(opened.path), "split": split, "step": step, "weights": opened.info.weights}
-        return show_json({**known, "metrics": metrics, "file": str(path)})
+        return show_json({"run": str(opened.path), **evaluated, "metrics": metrics, "file": str(path)})
     show_table(
         f"{split} at step {step}",
         ("metric", "value"),
         [(name, f"{value:.6g}") for name, value in metrics.items()],
     )
-    show_line(f"written to {path}")
+    show_line(f"{evaluated['rows']} rows, written to {path}")
+
+
+def _allows_other_data(allow: str | None) -> bool:
+    if allow not in (None, "data", "[data]"):
+        raise ValueError(f"allow: {allow!r} is not data, the only change that an evaluation allows")
+    return allow is not None
 
 
 def sample(
@@ -178,7 +184,9 @@ def _columns(spec: "Spec", outputs: "np.ndarray") -> dict[str, list]:
     return {name: classes, "probability": probabilities.max(-1).tolist()}
 
 
-def figures(run: str, step: int | None = None, trust_code: bool = False) -> None:
+def figures(
+    run: str, step: int | None = None, trust_code: bool = False, allow: str | None = None, **paths: str
+) -> None:
     """Draws the curves of a run and the figures of its evaluation at a step."""
     from runner.runs.saved_run import open_run
     from runner.storage.run_directory import Directory
@@ -190,7 +198,7 @@ def figures(run: str, step: int | None = None, trust_code: bool = False) -> None
         draw = lambda: drawing.spread(directory.records, directory.info.declared)
         at, drawings = directory.info.step or 0, {"spread": draw}
     else:
-        opened = open_run(run, trust_code)
+        opened = open_run(run, trust_code, paths, _allows_other_data(allow))
         at = opened.step(step)
         drawings = {
             **opened.evaluate(step=at)[1],
@@ -256,8 +264,8 @@ def call(name: str, arguments: Sequence[str]) -> None:
 
 
 def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> object:
-    if key not in signature.parameters and _is_open(signature):
-        return plain(text) if key != "prompt" else text
+    if key not in signature.parameters and takes(key, signature):
+        return plain(text) if key != "prompt" and "." not in key else text
     if key not in signature.parameters:
         known = [name for name, kind in signature.parameters.items() if kind.default is not kind.empty]
         raise ValueError(f"runner {verb}: unknown setting {key}; known: {', '.join(known) or 'none'}")
@@ -271,10 +279,6 @@ def _typed(verb: str, key: str, text: str, signature: inspect.Signature) -> obje
         return int(text)
     except ValueError as error:
         raise ValueError(f"{key}: {text!r} is not a whole number") from error
-
-
-def _is_open(signature: inspect.Signature) -> bool:
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
 
 
 def unknown_verb(word: str) -> ValueError:

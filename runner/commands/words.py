@@ -12,7 +12,16 @@ def is_word(argument: str, signature: inspect.Signature) -> bool:
     key, equals, _ = argument.partition("=")
     if not equals:
         return True
-    return key not in signature.parameters and (Path(argument).exists() or not key.isidentifier())
+    is_key = all(name.isidentifier() for name in key.split("."))
+    return key not in signature.parameters and (Path(argument).exists() or not is_key)
+
+
+def takes(key: str, signature: inspect.Signature) -> bool:
+    """Returns whether a verb takes any key, or any key of a part if all its values are texts."""
+    return any(
+        parameter.kind is parameter.VAR_KEYWORD and ("." in key or parameter.annotation is not str)
+        for parameter in signature.parameters.values()
+    )
 
 
 def plain(text: str) -> object:

@@ -1,6 +1,7 @@
 """A user's own images, read from a folder when they are needed."""
 
 import functools
+import hashlib
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,12 @@ class ImageStream:
             name: (shape, "uint8" if name == "x" else dtype) for name, (shape, dtype) in spec.features.items()
         }
         self._stream = Stream(images.batches, spec=Spec(sent, classes=spec.classes), ahead=4)
-        self.spec, self.size, self.batch_size = spec, images.size, images.batch_size
+        self.spec, self.size, self.batch_size, self._images = spec, images.size, images.batch_size, images
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of names, sizes and content of the images, in their order."""
+        return self._images.digest()
 
     def feed(self, key: Key, start: int, length: int) -> dict[str, np.ndarray]:
         """Returns the next batches as bytes, stacked: `[length, batch_size, ...]`."""
@@ -160,6 +166,19 @@ class _Images:
         std = np.where(std > 1e-6, std, 1).astype(np.float32)
         return Spec(features, mean={"x": mean.astype(np.float32)}, std={"x": std}, **known)
 
+    def digest(self) -> str:
+        """Returns the SHA-256 of names, sizes and content of the images; a name contains that of a class."""
+        files = [self.files[row] for row in self.rows]
+        sha = hashlib.sha256()
+        with ThreadPoolExecutor(self.workers) as pool:
+            for file, content in zip(files, pool.map(_content, files), strict=True):
+                sha.update(
+                    f"{file.parent.name if self.labels else ''}/{file.name} {content}\n".encode(
+                        errors="surrogateescape"
+                    )
+                )
+        return sha.hexdigest()
+
     def _row(self, position: int) -> int:
         epoch, within = divmod(position, len(self.rows))
         return int(self.rows[_order(self.seed, epoch, len(self.rows))[within] if self.shuffle else within])
@@ -186,6 +205,11 @@ class _Images:
 
     def _label(self, row: int) -> int:
         return self.labels.index(self.files[row].parent.name)
+
+
+def _content(file: Path) -> str:
+    with file.open("rb") as opened:
+        return f"{file.stat().st_size} {hashlib.file_digest(opened, 'sha256').hexdigest()}"
 
 
 def load(file: Path, size: int, channels: int) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from runner.core import Dataset
 from runner.runs.git import commit
 
+DIGEST = 2  # the version of new digests
 PACKAGES = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
 
 
@@ -26,18 +27,40 @@ def of(dataset: Dataset) -> dict[str, object]:
         "device": f"{device.platform} ({device.device_kind}), devices: {jax.device_count()}",
         "processors": processors(),
         "versions": versions(),
+        "folder": str(Path.cwd()),
         "git": commit(Path.cwd()),
         "spec": dataset.spec.to_json(),
         "data": digest(dataset),
     }
 
 
-def digest(dataset: Dataset) -> str:
-    """Returns the SHA-256 of the spec and of all rows of a dataset; streams contribute their spec only."""
+def digest(dataset: Dataset, version: int = DIGEST) -> str:
+    """Returns the digest of a dataset.
+
+    Version 1 is the SHA-256 of the spec and of all rows; streams contribute their spec only. Version 2, which begins
+    with "2:", also contains the split, shape and dtype of the rows, and the property `digest` of each source that has
+    one, such as names, sizes and content of the files of a stream.
+
+    Args:
+        dataset: the dataset.
+        version: the version, 1 or 2.
+    """
     sha = hashlib.sha256(json.dumps(dataset.spec.to_json()).encode())
-    for leaf in jax.tree.leaves(tuple(dataset)):
-        sha.update(np.ascontiguousarray(leaf).tobytes())
-    return sha.hexdigest()
+    for name, source in dataset._asdict().items():
+        if version > 1:
+            sha.update(f"{name} {getattr(source, 'digest', '')}".encode())
+        for leaf in jax.tree.leaves(source):
+            rows = np.ascontiguousarray(leaf)
+            if version > 1:
+                sha.update(f"{rows.shape} {rows.dtype}".encode())
+            sha.update(rows.tobytes())
+    return sha.hexdigest() if version == 1 else f"{version}:{sha.hexdigest()}"
+
+
+def digest_like(saved: str | None, dataset: Dataset) -> str:
+    """Returns the digest of a dataset in the version of a saved one."""
+    version = (saved or "").rpartition(":")[0]
+    return digest(dataset, int(version) if version.isdecimal() else 1)
 
 
 def processors() -> int:

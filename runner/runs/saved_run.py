@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.compose.build import fit, make
 from runner.compose.checks import check
+from runner.compose.paths import replaced
 from runner.compose.tree import Node
 from runner.compose.trust import trusting_all, trusts_all
 from runner.core import Dataset, Figures, Key, Metrics, PyTree, Scenario, Spec
@@ -18,6 +19,7 @@ from runner.errors import is_in_users_code
 from runner.loop.compiled import Keys
 from runner.loop.partition import join, split
 from runner.process.compile_cache import release_programs
+from runner.runs.provenance import digest, digest_like, versions
 from runner.storage.checkpoints import Checkpoints
 from runner.storage.run_directory import Directory
 
@@ -60,17 +62,25 @@ class Features:
         return np.concatenate([np.asarray(compute(block)).reshape(len(block), -1) for block in blocks])
 
 
-def open_run(path: str | Path, trust_code: bool = False) -> "Run":
+def open_run(
+    path: str | Path,
+    trust_code: bool = False,
+    paths: Mapping[str, str] | None = None,
+    allow_other_data: bool = False,
+) -> "Run":
     """Opens a run directory; it may have been written on another machine.
 
     Args:
         path: the path of the directory.
         trust_code: build whatever its configuration names, and not only installed parts.
+        paths: other paths of its settings, such as `{"dataset.path": "new.csv"}`. A path of the dataset may hold other
+            data than those of the run.
+        allow_other_data: evaluate the data although they have changed since the run began.
 
     Raises:
-        ValueError: the directory holds no run, or one that names untrusted code.
+        ValueError: the directory holds no run, or one that names untrusted code, or it has no such path.
     """
-    return Run(path, trust_code)
+    return Run(path, trust_code, paths, allow_other_data)
 
 
 class Run:
@@ -84,11 +94,19 @@ class Run:
         spec: the spec of its data, without statistics, which are in the state.
     """
 
-    def __init__(self, path: str | Path, trust_code: bool = False):
+    def __init__(
+        self,
+        path: str | Path,
+        trust_code: bool = False,
+        paths: Mapping[str, str] | None = None,
+        allow_other_data: bool = False,
+    ):
         release_programs()
+        self._allows_other_data = allow_other_data or any(key.startswith("dataset.") for key in paths or ())
         self._trusts_all = trust_code or trusts_all()
         directory, config = Directory(path), Directory(path).vetted(trust_code)
-        self.path, self.config, self.info = directory.path, check(config, set(config)), directory.info
+        self.path, self.info = directory.path, directory.info
+        self.config = replaced(check(config, set(config)), paths or {})
         if self.config["seeds"] is not None:
             first = self.path / "members" / "0"
             raise ValueError(
@@ -105,8 +123,45 @@ class Run:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The dataset, read from its source."""
-        return self._made("dataset")
+        """The dataset, read from its source.
+
+        Raises:
+            ValueError: it has changed since the run began, or it does not fit the net of the run.
+        """
+        dataset = self._made("dataset")
+        now = digest_like(self.info.data, dataset)
+        if self.info.data in (None, now):
+            return dataset
+        if not self._allows_other_data:
+            raise ValueError(
+                f"{self.path}: its data have changed since it began (digest {self.info.data[:8]} there, {now[:8]} now);"
+                " restore them, name other data by dataset.path=..., or evaluate these by allow=data"
+            )
+        before, after = self.spec.to_json(), dataset.spec.to_json()
+        for name in before:
+            if before[name] != after[name]:
+                raise ValueError(
+                    f"dataset: does not fit the net of this run: its {name} are {after[name]!s:.100},"
+                    f" and {before[name]!s:.100} in the run"
+                )
+        return dataset
+
+    def evaluated(self, split: str, step: int) -> dict[str, object]:
+        """Returns what an evaluation evaluates: step, weights, split, rows and digest of the data, and versions."""
+        source = getattr(self.dataset, split)
+        return {
+            "step": step,
+            "weights": self.info.weights,
+            "split": split,
+            "rows": source.size or source.batch_size,
+            "data": digest(self.dataset),
+            "versions": versions(),
+        }
+
+    @property
+    def has_own_data(self) -> bool:
+        """Whether the dataset is the one with which the run was trained."""
+        return self.info.data in (None, digest_like(self.info.data, self.dataset))
 
     def _made(self, part: str) -> Node:
         with trusting_all(self._trusts_all):  # a part may open another run

@@ -75,7 +75,13 @@ class Seeds:
         build = lambda number: Prepared(self._member(number) if number else self._first, paths[number])
         with Lock(own.path):
             self._refuse_to_continue(paths)
-            own.begin(self.config, seed=self.config["seed"], step=None, metrics=self._first.metrics)
+            own.begin(
+                self.config,
+                seed=self.config["seed"],
+                step=None,
+                metrics=self._first.metrics,
+                folder=str(Path.cwd()),
+            )
             outcomes = []
             try:
                 with own.recording_the_end():

@@ -154,7 +154,10 @@ class Training:
         if start:
             checkpoints.refuse_misfit(start, self.prepared.template)
             refuse_damaged(directory.path)
-        return before, start, directory.refuse_other_data(origin(), self.config)
+        now = origin()
+        if not (before.data or "").startswith(f"{provenance.DIGEST}:"):  # of an earlier version
+            now = {**now, "data": provenance.digest_like(before.data, self.parts.dataset)}
+        return before, start, directory.refuse_other_data(now, self.config)
 
     def _checkpoints(self, directory: Directory) -> Checkpoints:
         saved = lambda step: directory.update_info(saved=step)

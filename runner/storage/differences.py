@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runner.compose.checks import with_defaults
+from runner.compose.paths import is_path
 from runner.compose.signatures import signature
 from runner.compose.tree import Node, leaves, target_of
 
@@ -18,7 +19,6 @@ FREE = {
     "loop.save_every",
     "loop.patience",
 }
-PATHS = {"path", "run", "init_from"}  # names of settings whose values are paths
 HORIZON = "horizon"  # name of an optimizer's setting: the steps that its schedule spans
 
 
@@ -34,8 +34,8 @@ def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
 
 
 def _same(key: str, before: Node, after: Node) -> bool:
-    is_path = key.rpartition(".")[2] in PATHS and isinstance(before, str) and isinstance(after, str)
-    return Path(before).resolve() == Path(after).resolve() if is_path else before == after
+    are_paths = is_path(key) and isinstance(before, str) and isinstance(after, str)
+    return Path(before).resolve() == Path(after).resolve() if are_paths else before == after
 
 
 def _is_unread_horizon(key: str, config: Mapping) -> bool:

@@ -6,7 +6,7 @@ import os
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from runner.compose.checks import complete
+from runner.compose.paths import located
 from runner.compose.tree import leaves
 from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links, trusts_all
 from runner.errors import Occupied, Stopped
@@ -54,7 +55,11 @@ class Directory:
     @property
     def config(self) -> dict:
         """The resolved and completed configuration of the run; raises Untrusted if it is not plain data."""
-        return complete(read_plain(self.path / "config.yaml"))
+        config = complete(read_plain(self.path / "config.yaml"))
+        folder = None
+        with suppress(ValueError):  # a damaged run info is reported by what needs it
+            folder = self.info.folder
+        return located(config, folder)
 
     @property
     def info(self) -> RunInfo:

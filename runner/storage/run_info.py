@@ -29,6 +29,7 @@ class RunInfo:
         device: platform, kind and number of devices.
         processors: the number of processors that XLA used.
         versions: the versions of Python and of packages.
+        folder: the working directory in which the run began, for its relative paths.
         git: the commit of the working directory, with a plus if files were changed.
         spec: the spec of the data, as returned by `Spec.to_json`.
         data: the digest of the data.
@@ -54,6 +55,7 @@ class RunInfo:
     device: str | None = None
     processors: int | None = None
     versions: dict = dataclasses.field(default_factory=dict)
+    folder: str | None = None
     git: str | None = None
     spec: dict | None = None
     data: str | None = None

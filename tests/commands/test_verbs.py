@@ -46,7 +46,7 @@ def test_the_test_split_is_evaluated_next_to_the_validation_split(runs, tmp_path
     main(["evaluate", "run", "split=test"])
     step = open_run("run").step()
     written = json.loads(Path(f"run/evaluations/{step}.json").read_text())
-    assert set(written) == {"step", "weights", "validation", "test"}
+    assert set(written) == {"step", "weights", "validation", "test", "evaluations"}
     assert written["test"] != written["validation"]
     assert Path(f"run/evaluations/{step}-test-confusion.png").is_file()
 

@@ -21,6 +21,13 @@ def rows(path="rows.npz", seed=0):
     np.savez(path, x=random.normal(size=(40, 2)), y=random.normal(size=(40, 1)))
 
 
+def without_data(run):
+    """Deletes the data; those in the folder in which the run began are not to be found either."""
+    (run.parent / "rows.npz").unlink()
+    info = run / "run.json"
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"folder": None}))
+
+
 def files(folder="."):
     """Returns the bytes and the time of every file and folder but the locks."""
     return {
@@ -85,7 +92,7 @@ REFUSALS = {
     "an unknown setting": (None, [*LONGER, "optimizer.klip=1", "allow=optimizer.klip"], 2),
     "a value out of range": (None, [*LONGER, "optimizer.clip=-1.0", "allow=optimizer.clip"], 2),
     "other data": (lambda run: rows(seed=1), LONGER, 2),
-    "no data": (lambda run: (run.parent / "rows.npz").unlink(), LONGER, 2),
+    "no data": (without_data, LONGER, 2),
     "a damaged checkpoint behind one that does not fit": (newest("seal.json"), [*LONGER, *CLIP], 6),
     "all checkpoints damaged": (every("state/manifest.ocdbt"), LONGER, 6),
     "no checkpoints": (without_checkpoints, LONGER, 6),
