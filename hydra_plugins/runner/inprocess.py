@@ -13,6 +13,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
 from runner.errors import runs_failed
+from runner.process import held
 
 
 @dataclass
@@ -99,6 +100,7 @@ class InProcessLauncher(Launcher):
         """Runs the task of a job, and returns the run if the task only prepared one."""
         from runner.runs.parallel import Prepared
 
+        held.refuse_gone(Path(_directory(jobs[index])))  # before Hydra creates it
         returned = run_job(
             hydra_context=self._context,
             task_function=self._task,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from runner.process import held
+
 SMALL = 2**24  # bytes; enough for the references of a large repository and for the seal of a large state
 LINE = 2**20  # bytes; enough for a record of a thousand members with thirty metrics each
 
@@ -31,6 +33,7 @@ def replace_by_parts(path: Path, parts: Iterable[bytes]) -> None:
 
 def create(path: Path, buffering: int = -1) -> BinaryIO:
     """Opens a new file for writing; what has its name, also a link, is removed before."""
+    held.refuse_gone(path)
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     return open(descriptor, "wb", buffering)
@@ -42,6 +45,7 @@ def append(path: Path, buffering: int = -1) -> BinaryIO:
     Raises:
         ValueError: the path is a link, a pipe or the like, or the file has another name, perhaps in another folder.
     """
+    held.refuse_gone(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o666)
     status = os.fstat(descriptor)

@@ -13,7 +13,7 @@ import jax
 
 from runner.errors import Misfit, StorageError, Unreadable
 from runner.loop.best import best_of
-from runner.process import signals
+from runner.process import held, signals
 from runner.process.files import sync
 from runner.storage import arrays, seals
 
@@ -118,8 +118,7 @@ class Checkpoints:
             StorageError: the previous save has failed twice, or there is already a checkpoint of this or a later step.
         """
         self.wait()
-        newest = max(self.steps, default=-1)
-        if step <= newest:
+        if step <= (newest := max(self.steps, default=-1)):
             raise StorageError(f"{self.directory}: step {step} was not saved; the newest step is {newest}")
         note = {"step": step, "value": value, "mode": extra.get("mode"), "leaves": arrays.kinds(state)}
         self._pending = self._thread.submit(self._save, step, arrays.on_host(state), extra, note)
@@ -226,6 +225,7 @@ class Checkpoints:
         try:
             self._write(step, state, extra, note, "draft")
         except Exception as error:  # Orbax and tensorstore raise errors of many types on a full disk
+            held.refuse_gone(self.directory)
             log.warning("step %d was not saved (%s); trying once more", step, _line(error))
             try:  # under another name, because threads of the first attempt may still write
                 self._write(step, state, extra, note, "draft-again")
@@ -238,6 +238,7 @@ class Checkpoints:
         self._delete_old_steps()
 
     def _write(self, step: int, state: Any, extra: dict, note: dict, name: str) -> None:
+        held.refuse_gone(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         for leftover in (*self.directory.glob(".draft-*"), *self.directory.glob(".trash-*")):
             shutil.rmtree(leftover, ignore_errors=True)  # one that stays only takes up space

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from runner.errors import Busy
+from runner.process import held
 from runner.process.files import read_small
 
 NAME = ".lock"
@@ -34,7 +35,7 @@ class Lock:
     """
 
     def __init__(self, directory: str | Path, kind: str = "run"):
-        self._directory, self._kind = Path(directory).resolve(), kind
+        self._path, self._directory, self._kind = Path(directory).absolute(), Path(directory).resolve(), kind
 
     def __enter__(self) -> "Lock":
         """Acquires the lock.
@@ -46,13 +47,16 @@ class Lock:
         with _guard:  # also while the file is open: closing it anywhere in the process would release the lock
             if self._directory in _held:
                 raise _busy(self._directory, self._kind, "this process")
+            held.refuse_gone(self._path)
             self._file = _acquire(self._directory, self._kind)
+            held.hold(self._path)
             _held.add(self._directory)
         return self
 
     def __exit__(self, *_) -> None:
         """Releases the lock; the file stays, because removing it could break the lock of the next owner."""
         with _guard:
+            held.release(self._path)
             self._file.close()
             _held.discard(self._directory)
 

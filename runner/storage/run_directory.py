@@ -18,6 +18,7 @@ from runner.compose.paths import located
 from runner.compose.tree import leaves
 from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links, trusts_all
 from runner.errors import Occupied, Stopped
+from runner.process import held
 from runner.process.files import read_lines, replace
 from runner.storage import lock
 from runner.storage.differences import differences
@@ -233,6 +234,7 @@ class Directory:
     def update_info(self, **fields: Any) -> None:
         """Changes fields of the run info, in one atomic write."""
         with _updating:
+            held.refuse_gone(self.path)
             exists = (self.path / RUN_INFO).is_file()
             info = dataclasses.replace(self.info, **fields) if exists else RunInfo(**fields)
             replace(self.path / RUN_INFO, info.to_json())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runner.core import Figures, Metrics
+from runner.process import held
 from runner.process.files import append, create, read_lines, replace_by_parts
 
 NAMES = "metrics.jsonl", "timing.jsonl"
@@ -33,14 +34,15 @@ class JsonLines:
     """
 
     def __init__(self, directory: str | Path, start: int = 0, weights: str | None = None):
-        directory, self._weights = Path(directory), weights
-        directory.mkdir(parents=True, exist_ok=True)
-        self._metrics, self._timing = (_open(directory / name, start) for name in NAMES)
+        self._directory, self._weights = Path(directory), weights
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._metrics, self._timing = (_open(self._directory / name, start) for name in NAMES)
         self._created = time.monotonic()
 
     def write(self, step: int, metrics: Metrics, figures: Figures) -> None:
         """Adds one record, and passes it to the operating system at once, so that it survives a killed process."""
         if metrics:
+            held.refuse_gone(self._directory)
             values = {name: _strict(metrics[name]) for name in sorted(metrics)}
             if self._weights and any(name.startswith("validation/") for name in values):
                 values["validation/weights"] = self._weights

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from runner.core import Figures, Metrics
+from runner.process import held
 from runner.process.files import replace
 from runner.writers.figures import png
 
@@ -36,6 +37,7 @@ class Pictures:
     def _write(self, step: int, name: str, draw: Callable) -> None:
         try:
             picture = png(draw)
+            held.refuse_gone(self._directory)
             self._directory.mkdir(parents=True, exist_ok=True)
             replace(self._directory / f"{name}.png", picture)
             if self._show is not None:
