@@ -93,9 +93,9 @@ def name_choices(runs: Sequence[Described]) -> None:
     targets = [key for key in differing([run.settings for run in runs]) if key.endswith(f".{TARGET}")]
     for target in targets:
         part = target.removesuffix(f".{TARGET}")
-        groups: dict[object, list[dict]] = {}
+        groups: dict[str, list[dict]] = {}
         for run in runs:
-            groups.setdefault(run.settings.get(target), []).append(run.settings)
+            groups.setdefault(str(run.settings.get(target)), []).append(run.settings)
         kept = {key for group in groups.values() for key in differing(group)}
         for run in runs:
             settings = [

@@ -1,4 +1,7 @@
+import io
 import pickle
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -109,3 +112,20 @@ def test_a_damaged_file_is_refused(save, damage, message):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^path: there is no file .*none.npz"):
         npz(str(tmp_path / "none.npz"))
+
+
+def test_a_file_that_unpacks_to_more_than_all_memory_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((2000, 100)), y=np.zeros(2000))
+    monkeypatch.setattr(sys.modules["runner.datasets.npz"], "total_memory", lambda: 1e6)
+    with pytest.raises(ValueError, match=r"bomb.npz unpacks to 0.00162 GB; there are 0.001 GB of memory"):
+        npz(str(tmp_path / "bomb.npz"))
+
+
+def test_an_array_that_says_it_is_larger_than_memory_is_refused(tmp_path):
+    header = io.BytesIO()
+    description = {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**6)}
+    np.lib.format.write_array_header_1_0(header, description)
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
+        archive.writestr("x.npy", header.getvalue() + bytes(99))
+    with pytest.raises(ValueError, match=r"bomb.npz holds more than fits into memory"):
+        npz(str(tmp_path / "bomb.npz"), target=None)

@@ -133,9 +133,9 @@ VERBS = {
     "set pickled data": ["evaluate", "resume"],
     "record": ["evaluate", "sample"],
 }
-ALL = ["evaluate", "sample", "resume"]
-CHILD = """
-import contextlib, encodings.cp437, io, json, os, sys  # that encoding is zipfile's
+ALL = ["evaluate", "sample", "resume", "figures", "replay", "predict"]
+CHILD = r"""
+import contextlib, encodings.cp437, io, json, os, re, sys  # that encoding is zipfile's
 from runner.cli import main
 
 def run(*words):
@@ -148,9 +148,13 @@ def run(*words):
     return 0, message.getvalue()
 
 cases = json.loads(sys.argv[1])
-WORDS = {"evaluate": [], "sample": ["n=2"], "resume": ["steps=12"]}
+WORDS = {"evaluate": [], "sample": ["n=2"], "resume": ["steps=12"], "figures": [], "replay": [], "predict": ["x.npz"],
+         "status": [], "show": [], "diff": ["honest"]}
 for verb, words in WORDS.items():  # so that all is imported that an honest run needs
     code, message = run(verb, "honest", *words)
+    assert code == 0 or verb in ("replay", "predict"), message  # a GAN does not predict
+for verb in ("ls", "compare"):
+    code, message = run(verb, ".")
     assert code == 0, message
 seen, listening = [], False
 tops = {name.partition(".")[0] for name in sys.modules}
@@ -169,12 +173,20 @@ def hear(event, details):
 sys.addaudithook(hear)
 answers = {}
 for name, verbs in cases.items():
-    for verb in verbs:
+    for verb in (*verbs, "status", "show", "diff"):
         seen.clear()
         listening = True
         code, message = run(verb, name, *WORDS[verb])
         listening = False
         answers[f"{name} {verb}"] = code, message, list(seen)
+for verb in ("ls", "compare"):
+    seen.clear()
+    listening = True
+    code, message = run(verb, ".")
+    listening = False
+    answers[verb] = code, message, [
+        event for event in seen if "table." not in event and not re.match(r"open \(\d", event)  # the open table
+    ]
 print(json.dumps(answers))
 """
 
@@ -237,5 +249,22 @@ def test_a_foreign_run_is_refused_by_one_line_and_does_nothing(answers, name):
         assert message.startswith("error: ")
         assert message.count("\n") == 1
         assert len(message) < 700
-        assert all(word in message for word in WORDS[name]), message
+        is_early = verb == "replay" and "there is nothing to replay" in message
+        assert is_early or all(word in message for word in WORDS[name]), message
         assert did == []
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_what_describes_a_foreign_run_does_nothing_else(answers, name):
+    for verb in ("status", "show", "diff"):
+        code, message, did = answers[f"{name} {verb}"]
+        assert code in (0, 2), message
+        assert message.count("\n") <= 1
+        assert did == []
+
+
+@pytest.mark.parametrize("verb", ["ls", "compare"])
+def test_a_list_of_foreign_runs_writes_its_tables_alone(answers, verb):
+    code, message, did = answers[verb]
+    assert code == 0, message
+    assert did == []
