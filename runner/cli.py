@@ -46,12 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _log_to_the_terminal()
         keep_compiled_programs()
         try:
+            _refuse_no_working_directory()
             _dispatch(arguments)
         except Exception as error:
             if "traceback=true" in arguments:
                 raise
             say(f"error: {_line(error)}", sys.stderr)
             sys.exit(signals.exit_code() if isinstance(error, Stopped) else exit_code(error))
+
+
+def _refuse_no_working_directory() -> None:
+    """Raises ValueError if the working directory was deleted, in which no path has a meaning."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise ValueError("the working directory was deleted; change to one that exists (cd)") from None
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,12 +24,18 @@ def replace(path: Path, content: bytes) -> None:
 def replace_by_parts(path: Path, parts: Iterable[bytes]) -> None:
     """Writes a file as `replace` does, from parts of which only one need be in memory at a time."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with create(temporary) as file:
+    with naming(temporary), create(temporary) as file:
         file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
     sync(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Creates a folder, and those above it, if they do not exist."""
+    held.refuse_gone(path)
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def create(path: Path, buffering: int = -1) -> BinaryIO:
@@ -37,6 +44,31 @@ def create(path: Path, buffering: int = -1) -> BinaryIO:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     return open(descriptor, "wb", buffering)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Adds a path to errors of the system that name none, such as those of writing to an open file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Writes a small existing file in place, as the last resort on a full disk; a kill meanwhile damages it.
+
+    Its blocks are already allocated, so that this needs neither space nor an inode.
+    """
+    held.refuse_gone(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with naming(path), open(descriptor, "wb", buffering=0) as file:
+        _refuse_other_names(path, descriptor)
+        file.write(content)
+        file.truncate()
+        os.fsync(descriptor)
 
 
 def append(path: Path, buffering: int = -1) -> BinaryIO:
@@ -48,11 +80,18 @@ def append(path: Path, buffering: int = -1) -> BinaryIO:
     held.refuse_gone(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o666)
+    try:
+        _refuse_other_names(path, descriptor)
+    except ValueError:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "ab", buffering)
+
+
+def _refuse_other_names(path: Path, descriptor: int) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        os.close(descriptor)
         raise ValueError(f"{path}: has another name, or is not a regular file; replace it by a copy")
-    return open(descriptor, "ab", buffering)
 
 
 def sync(path: Path) -> None:

@@ -5,7 +5,7 @@ import io
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -199,7 +199,9 @@ class Training:
             *file_writers(directory.path, dict(leaves(self.config)), start, abilities.weights(scenario)),
             progress(loop.steps, start, rows and rows / dataset.train.batch_size),
         ]
-        try:
+        with ExitStack() as closing:
+            for writer in reversed(writers):  # each is closed, also if another one fails to
+                closing.callback(writer.close)
             loop.train(
                 self.prepared,
                 checkpoints=checkpoints,
@@ -212,9 +214,6 @@ class Training:
                 writer.write(
                     last, {}, {"curves": lambda: figures.curves(directory.records, self.prepared.metrics)}
                 )
-        finally:
-            for writer in writers:
-                writer.close()
         best = _best(directory.rows(), loop.best, self.prepared.mode)
         directory.update_info(step=last, best=best, stopped_early=last < loop.steps)
         log.info("finished at step %d%s: %s", last, _best_text(best), directory.path)

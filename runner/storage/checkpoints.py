@@ -14,7 +14,7 @@ import jax
 from runner.errors import Misfit, StorageError, Unreadable
 from runner.loop.best import best_of
 from runner.process import held, signals
-from runner.process.files import sync
+from runner.process.files import make_folder, sync
 from runner.storage import arrays, seals
 
 log = logging.getLogger("runner")
@@ -225,7 +225,7 @@ class Checkpoints:
         try:
             self._write(step, state, extra, note, "draft")
         except Exception as error:  # Orbax and tensorstore raise errors of many types on a full disk
-            held.refuse_gone(self.directory)
+            held.clear_gone(self.directory, f".draft-{step}*")
             log.warning("step %d was not saved (%s); trying once more", step, _line(error))
             try:  # under another name, because threads of the first attempt may still write
                 self._write(step, state, extra, note, "draft-again")
@@ -238,8 +238,7 @@ class Checkpoints:
         self._delete_old_steps()
 
     def _write(self, step: int, state: Any, extra: dict, note: dict, name: str) -> None:
-        held.refuse_gone(self.directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self.directory)
         for leftover in (*self.directory.glob(".draft-*"), *self.directory.glob(".trash-*")):
             shutil.rmtree(leftover, ignore_errors=True)  # one that stays only takes up space
         self._check_free_space(sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
@@ -247,6 +246,7 @@ class Checkpoints:
         arrays.write(draft, state, extra)
         arrays.read_back(draft, state, extra)
         self._size = seals.seal(draft, note)
+        held.refuse_gone(self.directory)
         if self._folder(step).exists():  # a broken one, otherwise `save` had raised an error
             self._delete(step)
         draft.rename(self._folder(step))

@@ -12,7 +12,7 @@ from typing import IO
 
 from runner.errors import Busy
 from runner.process import held
-from runner.process.files import read_small
+from runner.process.files import make_folder, read_small
 
 NAME = ".lock"
 SIZE = 4096  # bytes of the file, at most
@@ -47,7 +47,6 @@ class Lock:
         with _guard:  # also while the file is open: closing it anywhere in the process would release the lock
             if self._directory in _held:
                 raise _busy(self._directory, self._kind, "this process")
-            held.refuse_gone(self._path)
             self._file = _acquire(self._directory, self._kind)
             held.hold(self._path)
             _held.add(self._directory)
@@ -93,7 +92,7 @@ def _busy(directory: Path, kind: str, owner: str) -> Busy:
 
 
 def _acquire(directory: Path, kind: str) -> IO:
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     file = os.fdopen(descriptor, "r+", encoding="utf-8")
     if os.fstat(file.fileno()).st_nlink > 1:  # which would be overwritten

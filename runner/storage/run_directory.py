@@ -1,6 +1,7 @@
 """Run directories: their configuration, run info and records, and whether a run may use them."""
 
 import dataclasses
+import errno
 import logging
 import os
 import shlex
@@ -19,7 +20,7 @@ from runner.compose.tree import leaves
 from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links, trusts_all
 from runner.errors import Occupied, Stopped
 from runner.process import held
-from runner.process.files import read_lines, replace
+from runner.process.files import make_folder, overwrite, read_lines, replace
 from runner.storage import lock
 from runner.storage.differences import differences
 from runner.storage.run_info import NAME as RUN_INFO
@@ -28,6 +29,7 @@ from runner.storage.run_info import RunInfo, is_number, read_record
 log = logging.getLogger()
 _updating = threading.Lock()  # the thread that saves checkpoints updates the run info, too
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no space, or no inode, for a new file
 # The files that a run leaves if it is killed before it has written its configuration.
 BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}
 RECORDS = "metrics.jsonl"
@@ -202,7 +204,7 @@ class Directory:
             fields: fields of `RunInfo`.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
         except OSError as error:
             raise OSError(error.errno, f"run directory: {error.strerror}", str(self.path)) from error
         plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # `allow` is for one start only
@@ -226,7 +228,10 @@ class Directory:
         except BaseException as error:
             status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt | SystemExit) else "failed"
             message = f"{type(error).__name__}: {error}"
-            self.update_info(status=status, ended=utc(), error=message, bad_step=getattr(error, "step", None))
+            with suppress(OSError):  # the error that ended the run matters more
+                self.update_info(
+                    status=status, ended=utc(), error=message, bad_step=getattr(error, "step", None)
+                )
             if status == "failed":
                 log.error("ended by", exc_info=True)  # for runner.log; the terminal gets one line
             raise
@@ -235,9 +240,16 @@ class Directory:
         """Changes fields of the run info, in one atomic write."""
         with _updating:
             held.refuse_gone(self.path)
-            exists = (self.path / RUN_INFO).is_file()
-            info = dataclasses.replace(self.info, **fields) if exists else RunInfo(**fields)
-            replace(self.path / RUN_INFO, info.to_json())
+            path = self.path / RUN_INFO
+            if not path.is_file() and "status" not in fields:
+                raise OSError(f"{path}: is gone: it was deleted while the run trained; start again")
+            info = dataclasses.replace(self.info, **fields) if path.is_file() else RunInfo(**fields)
+            try:
+                replace(path, info.to_json())
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                overwrite(path, info.to_json())
 
 
 def below(folder: str | Path) -> Iterator[Path]:

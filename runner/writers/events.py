@@ -15,7 +15,7 @@ from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttr
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import hparams, text
 
-from runner.process.files import create
+from runner.process.files import create, make_folder, naming
 
 END = ".end"  # ending of the file that says how the run ended
 
@@ -32,7 +32,7 @@ class Events:
     """
 
     def __init__(self, folder: Path, start: int):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for old in folder.glob(f"events.out.tfevents.*{END}" if start else "events.out.tfevents.*"):
             old.unlink()
         # TensorBoard reads files in the order of their names, and a run may be resumed within a second.
@@ -93,4 +93,5 @@ class Events:
         event = Event(wall_time=time.time(), **fields).SerializeToString()
         length = struct.pack("<Q", len(event))
         checks = (struct.pack("<I", masked_crc32c(part)) for part in (length, event))
-        self._file.write(length + next(checks) + event + next(checks))  # a TFRecord
+        with naming(self._path):
+            self._file.write(length + next(checks) + event + next(checks))  # a TFRecord

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from runner.core import Figures, Metrics
 from runner.process import held
-from runner.process.files import append, create, read_lines, replace_by_parts
+from runner.process.files import append, create, make_folder, naming, read_lines, replace_by_parts
 
 NAMES = "metrics.jsonl", "timing.jsonl"
 
@@ -35,7 +35,7 @@ class JsonLines:
 
     def __init__(self, directory: str | Path, start: int = 0, weights: str | None = None):
         self._directory, self._weights = Path(directory), weights
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self._directory)
         self._metrics, self._timing = (_open(self._directory / name, start) for name in NAMES)
         self._created = time.monotonic()
 
@@ -46,12 +46,11 @@ class JsonLines:
             values = {name: _strict(metrics[name]) for name in sorted(metrics)}
             if self._weights and any(name.startswith("validation/") for name in values):
                 values["validation/weights"] = self._weights
-            _append(self._metrics, {"step": step, **values})
+            metrics_path, timing_path = (self._directory / name for name in NAMES)
+            _append(metrics_path, self._metrics, {"step": step, **values})
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-            _append(
-                self._timing,
-                {"step": step, "seconds": round(time.monotonic() - self._created, 3), "time": now},
-            )
+            seconds = round(time.monotonic() - self._created, 3)
+            _append(timing_path, self._timing, {"step": step, "seconds": seconds, "time": now})
 
     def close(self) -> None:
         """Closes both files."""
@@ -93,8 +92,9 @@ def _kept(path: Path, start: int) -> Iterator[bytes]:
             yield line + b"\n"
 
 
-def _append(file: BinaryIO, record: dict[str, object]) -> None:
-    file.write(json.dumps(record, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+def _append(path: Path, file: BinaryIO, record: dict[str, object]) -> None:
+    with naming(path):
+        file.write(json.dumps(record, allow_nan=False, ensure_ascii=False).encode() + b"\n")
 
 
 def _strict(value: float) -> float | str:

@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from runner.core import Figures, Metrics
-from runner.process import held
-from runner.process.files import replace
+from runner.process.files import make_folder, replace
 from runner.writers.figures import png
 
 log = logging.getLogger(__name__)
@@ -37,8 +36,7 @@ class Pictures:
     def _write(self, step: int, name: str, draw: Callable) -> None:
         try:
             picture = png(draw)
-            held.refuse_gone(self._directory)
-            self._directory.mkdir(parents=True, exist_ok=True)
+            make_folder(self._directory)
             replace(self._directory / f"{name}.png", picture)
             if self._show is not None:
                 self._show(step, name, picture)
