@@ -130,24 +130,27 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
     from runner.compose.trust import refuse_links
     from runner.runs.comparison import compare
     from runner.runs.parallel import Prepared
-    from runner.runs.seeds import prepared
+    from runner.runs.seeds import Seeds, first_built, prepared
     from runner.runs.training import Training
     from runner.storage.run_directory import Directory
 
     directories: list[Path] = []
     known: dict = {}
+    first: list[tuple[dict, Training | Seeds]] = []
 
     def task(config: dict, directory: Path, takes_prepared: bool) -> object:
         directories.append(directory)
         refuse_links(directory)
-        training = prepared(config, known, saved=Directory(directory).is_run)
+        saved = Directory(directory).is_run
+        is_built = bool(first) and first[0][0] == config and not saved
+        training = first.pop()[1] if is_built else prepared(config, known, saved)
         launch.refuse_direction(training.config["loop"], launch.HydraConfig.get().sweeper.get("direction"))
         if takes_prepared and isinstance(training, Training):
             return Prepared(training, directory)
         return training.run(directory, stop=signals.asked)
 
     try:
-        launch.sweep(overrides, folders, task)
+        launch.sweep(overrides, folders, task, lambda configs: first.extend(first_built(configs, known)))
     finally:
         if len(directories) > 1 and any((path / "config.yaml").is_file() for path in directories):
             compared = compare(os.path.commonpath(directories))

@@ -31,8 +31,11 @@ from runner.storage.run_directory import Directory
 from runner.storage.run_info import read_record
 
 log = logging.getLogger("runner")
+JOBS = "jobs.json"
+LAUNCHER = "hydra_plugins.runner.inprocess.InProcessLauncher"
 Prepare = Callable[[dict, Path], Callable[[], float | None]]
 Task = Callable[[dict, Path, bool], object]
+Refuse = Callable[[Sequence[dict]], None]
 
 
 def run(overrides: Sequence[str], folders: Sequence[str], prepare: Prepare) -> float | None:
@@ -79,7 +82,7 @@ def _hydra_config_of_the_caller() -> Iterator[None]:
         HydraConfig.instance().cfg = previous
 
 
-def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
+def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task, refuse: Refuse) -> None:
     """Composes and checks all jobs of a sweep, then passes them to the sweeper and the launcher of Hydra.
 
     Args:
@@ -87,35 +90,36 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task) -> None:
         folders: as in `compose`.
         task: runs a job; takes its configuration, its directory, and whether the launcher accepts a run that is
             only prepared.
+        refuse: raises an error if no job of a new sweep can be built; not called if other processes build them.
 
     Raises:
         ConfigError: one of the jobs, which the message names, is wrong; nothing is written.
-        Busy: another process writes to the directory of the sweep.
-        Occupied: the directory of the sweep holds a run.
+        Busy, Occupied: another process writes to the directory of the sweep, or it holds a run.
         Exception: the error of the first job that failed.
     """
     overrides, trust = _without_trust(overrides)
     with opened(folders) as hydra, trusting_all(trust):
         master, configs = composed(overrides, hydra)
         folder = Path(master.hydra.sweep.dir)
+        takes_prepared = target_of(master.hydra.launcher) == LAUNCHER
 
         def job(_: DictConfig) -> object:
             own = HydraConfig.get()
             settings = texts(own.overrides.task)
-            known = configs.get(tuple(settings))
-            # A job that is not known was added by the sweeper.
+            known = configs.get(tuple(settings))  # or the sweeper has added the job
             config = known or checked(settings, loader_of(hydra), {})[0]
-            takes_prepared = target_of(own.launcher) == "hydra_plugins.runner.inprocess.InProcessLauncher"
             return task(config, Path(own.runtime.output_dir), takes_prepared)
 
+        callbacks = Callbacks(master)
+        context = HydraContext(hydra.config_loader, callbacks)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            hydra_context=context, task_function=job, config=master
+        )
+        if takes_prepared and not (folder / JOBS).is_file():
+            refuse(list(configs.values()))
         with Lock(folder, "sweep"):
             configs = _frozen(configs, folder)
-            callbacks = Callbacks(master)
             callbacks.on_multirun_start(config=master, config_name="config")
-            context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
-            sweeper = Plugins.instance().instantiate_sweeper(
-                config=master, hydra_context=context, task_function=job
-            )
             sweeper.sweep(arguments=texts(master.hydra.overrides.task))
             callbacks.on_multirun_end(config=master, config_name="config")
 
@@ -129,7 +133,7 @@ def _frozen(configs: dict[Job, dict], folder: Path) -> dict[Job, dict]:
         Occupied: the folder holds a run, whose results those of the sweep would hide.
         ConfigError: the saved configurations are damaged, or name other code than the command.
     """
-    path = folder / "jobs.json"
+    path = folder / JOBS
     if Directory(folder).is_run and not path.is_file():
         raise Occupied(f"sweep directory {folder}: holds a run; take another hydra.sweep.dir")
     try:

@@ -5,7 +5,6 @@ import io
 import logging
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from runner.commands.listings import (
 )
 from runner.commands.words import is_word, plain, takes
 from runner.process import signals
-from runner.process.files import replace
+from runner.process.files import replace_all
 from runner.process.spreadsheets import csv_of
 from runner.process.terminal import near
 
@@ -82,12 +81,12 @@ def evaluate(
     step = opened.step(step)
     metrics, figures = opened.evaluate(split, step)
     path, evaluated = opened.path / "evaluations" / f"{step}.json", opened.evaluated(split, step)
-    path.parent.mkdir(exist_ok=True)
     own = {"weights": opened.info.weights, split: metrics} if opened.has_own_data else {}
-    replace(path, with_evaluation(path, own, {**evaluated, "metrics": metrics}))
+    contents = {path: with_evaluation(path, own, {**evaluated, "metrics": metrics})}
     name = f"{step}-{split}" if own else f"{step}-{split}-{str(evaluated['data'])[2:10]}"
     for figure, draw in figures.items():
-        replace(path.with_name(f"{name}-{figure}.png"), png(draw))
+        contents[path.with_name(f"{name}-{figure}.png")] = png(draw)
+    replace_all(contents)
     if as_json:
         return show_json({"run": str(opened.path), **evaluated, "metrics": metrics, "file": str(path)})
     show_table(
@@ -122,14 +121,15 @@ def sample(
     step = opened.step(step)
     x = opened.sample(n, step, seed, **settings)
     path = opened.path / "samples" / f"{step}.npz"
-    path.parent.mkdir(exist_ok=True)
-    replace(path, _npz(x=x))
-    if opened.spec.vocabulary:
-        texts = opened.texts(x)
-        replace(path.with_suffix(".txt"), ("\n\n".join(texts) + "\n").encode())
-        show_text("\n\n".join(texts[:SHOWN]))
+    texts = opened.texts(x) if opened.spec.vocabulary else []
+    contents = {path: _npz(x=x)}
+    if texts:
+        contents[path.with_suffix(".txt")] = ("\n\n".join(texts) + "\n").encode()
     for draw in figures.samples(x).values():
-        replace(path.with_suffix(".png"), figures.png(draw))
+        contents[path.with_suffix(".png")] = figures.png(draw)
+    replace_all(contents)
+    if texts:
+        show_text("\n\n".join(texts[:SHOWN]))
     weights = opened.info.weights
     show_line(
         f"{n} samples of shape {list(x.shape[1:])} by the {weights} weights of step {step}, written to {path}"
@@ -148,15 +148,14 @@ def predict(run: str, rows: str, step: int | None = None, trust_code: bool = Fal
     if source.suffix == ".npz":
         x = read_inputs(source)
         outputs = opened.predict(x, step)
-        folder.mkdir(exist_ok=True)
-        replace(folder / source.name, _npz(x=x, prediction=outputs))
+        content = _npz(x=x, prediction=outputs)
     else:
         x, table = read_rows(source, opened.spec)
         columns = _columns(opened.spec, opened.predict(x.reshape(len(x), *opened.spec.shape("x")), step))
-        folder.mkdir(exist_ok=True)
         rows_and_new = zip(table.rows, *columns.values(), strict=True)
         lines = [[*table.header, *columns], *([*row, *new] for row, *new in rows_and_new)]
-        replace(folder / source.name, csv_of(lines).encode())
+        content = csv_of(lines).encode()
+    replace_all({folder / source.name: content})
     show_line(f"{len(x)} predictions at step {opened.step(step)}, written to {folder / source.name}")
 
 
@@ -190,7 +189,6 @@ def figures(
     """Draws the curves of a run and the figures of its evaluation at a step."""
     from runner.runs.saved_run import open_run
     from runner.storage.run_directory import Directory
-    from runner.writers import Pictures
     from runner.writers import figures as drawing
 
     directory = Directory(run)
@@ -204,9 +202,9 @@ def figures(
             **opened.evaluate(step=at)[1],
             "curves": lambda: drawing.curves(opened.records, opened.info.declared),
         }
-    with closing(Pictures(directory.path)) as pictures:
-        pictures.write(at, {}, drawings)
-    show_line(f"figures of step {at}, written to {directory.path / 'figures'}")
+    folder = directory.path / "figures"
+    replace_all({folder / f"{name}.png": drawing.png(draw) for name, draw in drawings.items()})
+    show_line(f"figures of step {at}, written to {folder}")
 
 
 VERBS = {
@@ -248,8 +246,11 @@ def call(name: str, arguments: Sequence[str]) -> None:
         words, settings = list(arguments), {}
     else:
         arguments = [argument for argument in arguments if argument != "--json"]
-        words = [argument for argument in arguments if is_word(argument, signature)]
-        pairs = [argument.partition("=")[::2] for argument in arguments if argument not in words]
+        texts = [argument for argument in arguments if is_word(argument, signature)]
+        pairs = [argument.partition("=")[::2] for argument in arguments if argument not in texts]
+        named = zip(signature.parameters, texts, strict=False)  # too many are refused below
+        words = [_typed(name, key, text, signature) for key, text in named]
+        words += texts[len(signature.parameters) :]
         settings = {key: _typed(name, key, value, signature) for key, value in pairs}
     if json_asked:
         settings["as_json"] = True

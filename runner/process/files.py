@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -24,12 +24,32 @@ def replace(path: Path, content: bytes) -> None:
 def replace_by_parts(path: Path, parts: Iterable[bytes]) -> None:
     """Writes a file as `replace` does, from parts of which only one need be in memory at a time."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with naming(temporary), create(temporary) as file:
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with naming(temporary), create(temporary) as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync(path.parent)
+
+
+def replace_all(contents: Mapping[Path, bytes]) -> None:
+    """Writes files of one folder, which is created if it is missing, as `replace` does.
+
+    Raises:
+        ValueError: the folder is a file, or a file is a folder; nothing is written.
+    """
+    for path in contents:
+        if path.parent.exists() and not path.parent.is_dir():
+            raise ValueError(f"{path.parent}: is a file, where results are written; move it away")
+        if path.is_dir():
+            raise ValueError(f"{path}: is a folder, where results are written; move it away")
+    for path, content in contents.items():
+        make_folder(path.parent)
+        replace(path, content)
 
 
 def make_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.compose.trust import refuse_linked
 from runner.loop.best import MODES, best_of, rank
-from runner.process.files import replace
+from runner.process.files import replace_all
 from runner.process.spreadsheets import csv_of
 from runner.process.terminal import escaped, table
 from runner.runs.described import Curve, Described, differing, name_choices, ordered
@@ -172,8 +172,8 @@ class Comparison(NamedTuple):
         """Writes `table.csv` and `table.html` into the folder."""
         paths = self.folder / "table.csv", self.folder / "table.html"
         refuse_linked(*paths)
-        for path, text in zip(paths, (self.csv(), self.html()), strict=True):
-            replace(path, text.encode(errors="backslashreplace"))
+        texts = (text.encode(errors="backslashreplace") for text in (self.csv(), self.html()))
+        replace_all(dict(zip(paths, texts, strict=True)))
         return paths
 
 

@@ -25,6 +25,23 @@ def prepared(config: Mapping, known: dict | None = None, saved: bool = False) ->
     return (Training if config["seeds"] is None else Seeds)(config, known, saved)
 
 
+def first_built(configs: Sequence[dict], known: dict) -> "list[tuple[dict, Training | Seeds]]":
+    """Builds the first of several configurations that can be built, and returns both; an empty list if there are none.
+
+    Raises:
+        Exception: none can be built; the error of the first one.
+    """
+    errors = []
+    for config in configs:
+        try:
+            return [(config, prepared(config, known))]
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return []
+
+
 class Seeds:
     """The runs of seeds `seed`, `seed + 1`, ..., in one run directory: member `i` under `members/<i>/`.
 
@@ -99,7 +116,10 @@ class Seeds:
         for seed, path in zip(self._seeds, paths, strict=True):
             member = copy.copy(self._first)
             member.config = {**member.config, "seed": seed}
-            member.refuse_to_continue(Directory(path), origin)
+            directory = Directory(path)
+            member.refuse_to_continue(directory, origin)
+            for _ in directory.rows():  # also of a member that has ended: they are summarized with the others
+                pass
 
     def _conclude(self, own: Directory, paths: Sequence[Path], outcomes: Sequence[Any]) -> float | None:
         finished = [

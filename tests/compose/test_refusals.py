@@ -196,6 +196,14 @@ def test_a_wrong_command_is_refused_by_one_line_and_nothing_is_written(command, 
     assert all(word in line for word in words), line
 
 
+@pytest.mark.parametrize("several", [["-m", "seed=0,1"], ["-m"], ["seeds=2"], ["-m", "seeds=2"]])
+@pytest.mark.parametrize(
+    "wrong", ["net.hidden_sizes=[0]", "dataset=npz dataset.path=no.npz", "loss=squared_error"]
+)
+def test_several_runs_of_which_none_can_be_built_are_refused_and_nothing_is_written(several, wrong, refused):
+    refused([*wrong.split(" "), *several])
+
+
 def test_what_is_wrong_in_the_words_alone_is_refused_without_jax():
     code = f"""
 import sys

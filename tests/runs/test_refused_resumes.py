@@ -5,80 +5,22 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+from damages import (
+    WORDS,
+    broken,
+    every,
+    fails,
+    files,
+    newest,
+    no_data,
+    other_data,
+    overwritten,
+    rows,
+    without,
+)
 
 from runner.cli import main
-
-WORDS = [
-    *["scenario=regression", "net.hidden_sizes=[4]", "dataset=npz", "dataset.path=rows.npz"],
-    *["dataset.batch_size=4", "figures=false", "loop.save_every=5", "loop.log_every=5", "hydra.run.dir=run"],
-]
-
-
-def rows(path="rows.npz", seed=0):
-    random = np.random.default_rng(seed)
-    np.savez(path, x=random.normal(size=(40, 2)), y=random.normal(size=(40, 1)))
-
-
-def without_data(run):
-    """Deletes the data; those in the folder in which the run began are not to be found either."""
-    (run.parent / "rows.npz").unlink()
-    info = run / "run.json"
-    info.write_text(json.dumps(json.loads(info.read_text()) | {"folder": None}))
-
-
-def files(folder="."):
-    """Returns the bytes and the time of every file and folder but the locks."""
-    return {
-        path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
-        for path in Path(folder).rglob("*")
-        if path.name != ".lock"
-    }
-
-
-def fails(words):
-    with pytest.raises(SystemExit) as stopped:
-        main(words)
-    return stopped.value.code
-
-
-def newest(file):
-    """Returns what damages a file of the newest checkpoint of each run."""
-
-    def damage(run):
-        for checkpoints in run.rglob("checkpoints"):
-            step = max(checkpoints.iterdir(), key=lambda path: int(path.name))
-            path = step / file
-            path.write_bytes(path.read_bytes()[:-1])
-
-    return damage
-
-
-def every(file):
-    """Returns what damages a file of all checkpoints of each run."""
-
-    def damage(run):
-        for path in run.glob(f"**/checkpoints/*/{file}"):
-            path.write_bytes(path.read_bytes()[:-1])
-
-    return damage
-
-
-def broken(name):
-    """Returns what adds half a record, and a whole one, to a file of each run."""
-
-    def damage(run):
-        for path in run.rglob(name):
-            path.write_bytes(path.read_bytes() + b'{"step": \n{"step": 10}\n')
-
-    return damage
-
-
-def without_checkpoints(run):
-    for path in run.rglob("checkpoints"):
-        shutil.rmtree(path)
-
 
 LONGER = ["steps=40"]
 CLIP = ["optimizer.clip=1.0", "allow=optimizer.clip"]
@@ -91,15 +33,15 @@ REFUSALS = {
     "a value of another type": (None, ["steps=many"], 2),
     "an unknown setting": (None, [*LONGER, "optimizer.klip=1", "allow=optimizer.klip"], 2),
     "a value out of range": (None, [*LONGER, "optimizer.clip=-1.0", "allow=optimizer.clip"], 2),
-    "other data": (lambda run: rows(seed=1), LONGER, 2),
-    "no data": (without_data, LONGER, 2),
+    "other data": (other_data, LONGER, 2),
+    "no data": (no_data, LONGER, 2),
     "a damaged checkpoint behind one that does not fit": (newest("seal.json"), [*LONGER, *CLIP], 6),
     "all checkpoints damaged": (every("state/manifest.ocdbt"), LONGER, 6),
-    "no checkpoints": (without_checkpoints, LONGER, 6),
+    "no checkpoints": (without("checkpoints"), LONGER, 6),
     "damaged metrics": (broken("metrics.jsonl"), LONGER, 2),
     "damaged times": (broken("timing.jsonl"), LONGER, 2),
-    "a damaged run info": (lambda run: (run / "run.json").write_text("{"), LONGER, 2),
-    "a damaged configuration": (lambda run: (run / "config.yaml").write_text("a: [\n"), LONGER, 2),
+    "a damaged run info": (overwritten("run.json", "{"), LONGER, 2),
+    "a damaged configuration": (overwritten("config.yaml", "a: [\n"), LONGER, 2),
     "a missing donor": (None, [*LONGER, "init_from=none", "allow=init_from"], 2),
 }
 
