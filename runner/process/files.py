@@ -55,7 +55,8 @@ def replace_all(contents: Mapping[Path, bytes]) -> None:
 def make_folder(path: Path) -> None:
     """Creates a folder, and those above it, if they do not exist."""
     held.refuse_gone(path)
-    path.mkdir(parents=True, exist_ok=True)
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def create(path: Path, buffering: int = -1) -> BinaryIO:

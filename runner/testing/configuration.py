@@ -89,10 +89,10 @@ def a_run_that_is_killed_and_resumed_equals_the_whole_bit_for_bit(case: Configur
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         Training(config).run(whole, lambda *_: Rows())
         file = Path(folder) / "config.json"
-        file.write_text(json.dumps(config))
+        file.write_text(json.dumps(config), encoding="utf-8")
         words = [sys.executable, "-m", "runner.testing.killed", file, killed, str(SAVED)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        child = subprocess.run(words, env=environment, capture_output=True, text=True)
+        child = subprocess.run(words, env=environment, capture_output=True, encoding="utf-8")
         with Checkpoints(killed / "checkpoints") as checkpoints:
             reached = checkpoints.newest()
         fault = f"the run that is killed ended with {child.returncode}: {child.stderr.strip()[-300:]}"

@@ -36,7 +36,9 @@ def main(config: str, directory: str, step: str) -> None:
     from runner.runs.training import Training
 
     path = Path(directory)
-    Training(json.loads(Path(config).read_text())).run(path, lambda *_: Killer(path, int(step)))
+    Training(json.loads(Path(config).read_text(encoding="utf-8"))).run(
+        path, lambda *_: Killer(path, int(step))
+    )
 
 
 if __name__ == "__main__":

@@ -351,9 +351,9 @@ def test_the_training_command_follows_no_links_either(outside, call):
     code, _, errors = call("dataset=iris", "hydra.run.dir=all/evil")
     assert code == 2
     assert "is neither a file nor a folder" in errors
-    code, _, errors = call("-m", "dataset=iris", "seed=0", "hydra.sweep.dir=all", "hydra.sweep.subdir=evil")
+    code, output, _ = call("-m", "dataset=iris", "seed=0", "hydra.sweep.dir=all", "hydra.sweep.subdir=evil")
     assert code == 2
-    assert "is neither a file nor a folder" in errors
+    assert "is neither a file nor a folder" in output
 
 
 @pytest.mark.parametrize(
