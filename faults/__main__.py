@@ -1,4 +1,4 @@
-"""Tests all faults, some in parallel, and prints a report in Markdown; fails if anything was lost or silent.
+"""Tests all faults, some in parallel, and prints a report in Markdown; fails if anything was lost, silent or executed.
 
 It also disables each protection in turn, and fails if no trial detects that.
 
@@ -14,7 +14,7 @@ from faults.programs import programs, run, weakened
 from faults.tally import Tally
 
 LANES = 4  # programs that run in parallel, each with a process that is struck
-HEAD = "| fault | trials | survived | lost | silent |\n|---|---|---|---|---|"
+HEAD = "| fault | trials | survived | lost | silent | executed |\n|---|---|---|---|---|---|"
 
 
 def main() -> None:

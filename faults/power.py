@@ -38,13 +38,13 @@ def cuts(trials: int = 50, seed: int = 0, weak: str = "") -> Iterator[Tally]:
         seconds = 1.0
         for trial in range(trials):
             _format(image)
-            with _mounted(disk, "-o", "loop", str(image)):
+            with mounted(disk, "-o", "loop", str(image)):
                 subject.save(place, *BEFORE)
                 after = chance.uniform(0, 1.2 * seconds)
                 struck = children.strike(place, after=after, image=(str(image), str(copy)), weak=weak)
             if struck["status"] == 0:
                 seconds = struck["seconds"]
-            with _mounted(disk, "-o", "loop", str(copy)):
+            with mounted(disk, "-o", "loop", str(copy)):
                 tally.count(
                     found(place, struck["saved"]), f"{trial=} of seed {seed}, after {after:.3f} s: {struck}"
                 )
@@ -57,7 +57,7 @@ def full(trials: int = 20, seed: int = 0) -> Iterator[Tally]:
     for trial in range(trials):
         with (
             tempfile.TemporaryDirectory() as name,
-            _mounted(Path(name), "-t", "tmpfs", "-o", "size=4m", "tmpfs"),
+            mounted(Path(name), "-t", "tmpfs", "-o", "size=4m", "tmpfs"),
         ):
             place, ballast = Path(name) / "run" / "checkpoints", Path(name) / "ballast"
             subject.save(place, *BEFORE)
@@ -79,7 +79,8 @@ def _format(image: Path) -> None:
 
 
 @contextlib.contextmanager
-def _mounted(folder: Path, *how: str) -> Iterator[None]:
+def mounted(folder: Path, *how: str) -> Iterator[None]:
+    """Mounts a file system for the time of a block."""
     subprocess.run(["mount", *how, folder], check=True)
     try:
         yield

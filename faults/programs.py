@@ -11,6 +11,7 @@ from faults import (
     crashes,
     damage,
     folders,
+    hostile,
     numbers,
     places,
     power,
@@ -21,6 +22,7 @@ from faults import (
     starts,
     stops,
     struck,
+    surroundings,
     threads,
 )
 from faults.tally import Tally
@@ -41,6 +43,9 @@ def programs(quick: bool, seed: int) -> dict[str, Program]:
         "damage": part(damage.damage, few(20, 1), seed),
         "all_damaged": part(damage.all_damaged, few(200, 5), seed),
         "stops": part(stops.stops, few(1, 9), seed),
+        "schedulers": part(stops.stops, few(1, 9), seed, stops.SCHEDULERS),
+        **surroundings.programs(quick, seed),
+        "hostile": hostile.hostile,
         **{f"bits_{name}": part(bits.bits, name, few(3, 27), seed) for name in bits.COMMANDS},
         "numbers": part(numbers.numbers, few(1, 12), seed),
         "starts": part(starts.starts, few(20, 3), seed),
@@ -64,6 +69,7 @@ def weakened(seed: int) -> dict[str, Program]:
     known = {
         "sealing before a step is visible": part(calls.killed, 6, seed, weak="seal", last=80),
         "check of the seal": part(damage.damage, 1, seed, weak="seal"),
+        "vetting of directories": part(hostile.hostile, weak="trust"),
         "lock": part(starts.starts, 2, seed, weak="lock"),
         "check of the state": part(numbers.numbers, 20, seed, weak="finite"),
         "fingerprint of settings": part(settings.settings, 9, seed, weak="fingerprint"),

@@ -1,5 +1,7 @@
 """Signals in every phase of a command: it saves and stops, and the same command then ends with the same bits."""
 
+import contextlib
+import io
 import itertools
 import json
 import os
@@ -9,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +30,11 @@ WORDS = [
 # How often each phase begins for certain before the end of the run: the latest turn at which a signal is sent.
 PHASES = {"importing": 1, "compiling": 1, "training": 9, "saving": 6, "evaluating": 3}
 KINDS = ("SIGTERM", "SIGINT", "SIGINT, which the parent ignored")
+SCHEDULERS = ("SIGHUP", "SIGUSR1", "SIGUSR2")  # and closed terminals
 IGNORING = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+
+
+_printing = threading.Lock()  # of this process, whose trials share its output
 
 
 class Trial(NamedTuple):
@@ -57,7 +64,7 @@ class Wrong(Exception):
     """The outcome of a failed trial, "lost" or "silent", and the reason."""
 
 
-def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
+def stops(every: int = 1, seed: int = 0, kinds: tuple[str, ...] = KINDS) -> Iterator[Tally]:
     """Sends each kind of signal one, two and three times in each phase; one in `every` of these trials is run."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(LANES) as lanes:
@@ -67,8 +74,8 @@ def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
             raise RuntimeError(f"the command does not run even if nobody stops it: {complaint}")
         tried = {}
         for place, (phase, last) in enumerate(PHASES.items()):
-            kinds = KINDS[place % 3 :] + KINDS[: place % 3]
-            shots = list(itertools.product((1, 2, 3), kinds))[::every]
+            rotated = kinds[place % 3 :] + kinds[: place % 3]
+            shots = list(itertools.product((1, 2, 3), rotated))[::every]
             trials = [Trial(phase, kind, count, chance.randint(1, last)) for count, kind in shots]
             tried[phase] = [
                 (trial, lanes.submit(_try, trial, whole, Path(folder) / f"{phase}-{number}"))
@@ -81,7 +88,8 @@ def stops(every: int = 1, seed: int = 0) -> Iterator[Tally]:
                 tally.count(outcome, f"{tuple(trial)}: {why}, {seed=}")
                 waits += [seconds] if trial.saves else []
             times = f"{statistics.median(waits):.1f} s to stop, {max(waits):.1f} s at most"
-            tally.fault = f"stopped while {phase} ({times})"
+            names = "" if kinds == KINDS else f"by {', '.join(kinds)} "
+            tally.fault = f"stopped {names}while {phase} ({times})"
             yield tally
 
 
@@ -90,13 +98,13 @@ def _try(trial: Trial, whole: Path, tried: Path) -> tuple[str, str, float]:
     code, complaint = run(tried, trial)
     ended, seconds = time.monotonic(), 0.0
     try:
-        _expect(_struck(tried).is_file(), "silent", f"it ends before it is struck, with {code}: {complaint}")
+        expect(_struck(tried).is_file(), "silent", f"it ends before it is struck, with {code}: {complaint}")
         seconds = ended - float(_struck(tried).read_text())
         _judge_end(trial, code, complaint)
         _judge_directory(trial, tried, complaint)
         code, complaint = run(tried)
-        _expect(code == 0, "lost", f"it does not go on: {complaint}")
-        _judge_bits(whole, tried)
+        expect(code == 0, "lost", f"it does not go on: {complaint}")
+        judge_bits(whole, tried)
     except Wrong as wrong:
         return *wrong.args, seconds
     return "survived", "", seconds
@@ -122,18 +130,19 @@ def _struck(directory: Path) -> Path:
     return directory.with_suffix(".struck")
 
 
-def _expect(fact: bool, outcome: str, why: str) -> None:
+def expect(fact: bool, outcome: str, why: str) -> None:
+    """Raises Wrong unless a fact holds."""
     if not fact:
         raise Wrong(outcome, why)
 
 
 def _judge_end(trial: Trial, code: int, complaint: str) -> None:
     codes = [128 + trial.number] + ([-trial.number] if trial.count > 1 else [])  # a second one may come last
-    _expect(code in codes, "silent", f"it exits with {code}: {complaint}")
+    expect(code in codes, "silent", f"it exits with {code}: {complaint}")
     lines = complaint.splitlines()
-    _expect(len(lines) <= 1, "silent", f"it complains: {complaint}")
-    _expect(all(line.startswith("error: stopped at step ") for line in lines), "silent", complaint)
-    _expect(len(lines) == 1 or not trial.saves, "silent", "it does not say where it stopped")
+    expect(len(lines) <= 1, "silent", f"it complains: {complaint}")
+    expect(all(line.startswith("error: stopped at step ") for line in lines), "silent", complaint)
+    expect(len(lines) == 1 or not trial.saves, "silent", "it does not say where it stopped")
 
 
 def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
@@ -152,29 +161,30 @@ def _judge_directory(trial: Trial, directory: Path, complaint: str) -> None:
             seals.verify(directory / "checkpoints" / str(step))
     except (Unreadable, seals.Broken) as error:
         raise Wrong("lost", str(error)) from error
-    _expect((newest or 0) >= (saved or 0), "lost", f"step {saved} was reported as saved; there is {newest}")
-    with listings.console.capture() as shown:
+    expect((newest or 0) >= (saved or 0), "lost", f"step {saved} was reported as saved; there is {newest}")
+    with _printing, contextlib.redirect_stdout(io.StringIO()) as shown:
         listings.status(str(directory))
-    rows = dict(line.split(": ", 1) for line in shown.get().splitlines())
+    rows = dict(line.split(": ", 1) for line in shown.getvalue().splitlines())
     shown = rows.get("last saved step"), rows["resume by"]
-    _expect(shown == (saved and str(saved), f"runner resume {directory}"), "silent", f"its status is {rows}")
+    expect(shown == (saved and str(saved), f"runner resume {directory}"), "silent", f"its status is {rows}")
     stopped = ["stopped"] if trial.saves else ["stopped", "killed"]
-    _expect(rows["status"] in stopped, "silent", f"its status is {rows['status']}")
+    expect(rows["status"] in stopped, "silent", f"its status is {rows['status']}")
     if trial.saves:
         begun = trial.phase not in ("importing", "compiling")
-        _expect(bool(saved) == begun, "lost", f"step {saved} was saved")
-        _expect(complaint.split()[4] == f"{saved or 0};", "lost", f"{saved} is saved; {complaint}")
+        expect(bool(saved) == begun, "lost", f"step {saved} was saved")
+        expect(complaint.split()[4] == f"{saved or 0};", "lost", f"{saved} is saved; {complaint}")
 
 
-def _judge_bits(whole: Path, tried: Path) -> None:
+def judge_bits(whole: Path, tried: Path) -> None:
+    """Raises Wrong unless a run has finished with the state and the records of another one."""
     from faults.bits import digest
     from runner import open_run
 
     one, two = open_run(whole), open_run(tried)
-    _expect(two.info.status == "finished", "lost", f"its status is {two.info.status}")
-    _expect(digest(one.state()) == digest(two.state()), "silent", "its bits are others")
+    expect(two.info.status == "finished", "lost", f"its status is {two.info.status}")
+    expect(digest(one.state()) == digest(two.state()), "silent", "its bits are others")
     records = [(run.path / "metrics.jsonl").read_bytes() for run in (one, two)]
-    _expect(records[0] == records[1], "silent", "its records are others")
+    expect(records[0] == records[1], "silent", "its records are others")
 
 
 def _strike(trial: Trial, struck: Path) -> None:
