@@ -70,7 +70,8 @@ def _settings(settings: Mapping) -> str:
 def ls(folder: str = ".", as_json: bool = False) -> None:
     """Lists the runs below a folder."""
     from runner.compose.checks import check_run
-    from runner.compose.tree import name_of
+    from runner.compose.names import choice_of
+    from runner.compose.tree import targets_of
     from runner.storage.run_directory import Directory, below
 
     if not Path(folder).is_dir():
@@ -81,7 +82,7 @@ def ls(folder: str = ".", as_json: bool = False) -> None:
         run = Directory(path)
         try:
             config, info = check_run(run.described()), run.info
-            scenario, data = (name_of(config[part]) for part in ("scenario", "dataset"))
+            scenario, data = (choice_of(*targets_of(config[part])) for part in ("scenario", "dataset"))
             rows.append(
                 (str(path), info.status, scenario, data, _seeds(config), _step(info, config), _best(info))
             )

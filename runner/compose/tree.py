@@ -36,11 +36,6 @@ def target_of(part: Mapping) -> Node:
     return part[TARGET]
 
 
-def name_of(part: Mapping) -> str:
-    """Returns the name of the target of a part, without its module."""
-    return str(target_of(part)).rpartition(".")[2]
-
-
 def targets_of(part: Mapping) -> tuple[str, str | None]:
     """Returns the target of a part, and that of the function `make` to which it passes its other settings, or None."""
     make: Node = part.get("make")

@@ -91,20 +91,26 @@ def name_choices(runs: Sequence[Described]) -> None:
     A setting of such a part stays if it differs among the runs of one choice.
     """
     targets = [key for key in differing([run.settings for run in runs]) if key.endswith(f".{TARGET}")]
-    for target in targets:
-        part = target.removesuffix(f".{TARGET}")
+    parts = dict.fromkeys(key.removesuffix(f".{TARGET}").removesuffix(".make") for key in targets)
+    for part in parts:
         groups: dict[str, list[dict]] = {}
         for run in runs:
-            groups.setdefault(str(run.settings.get(target)), []).append(run.settings)
+            groups.setdefault(_choice(run, part), []).append(run.settings)
         kept = {key for group in groups.values() for key in differing(group)}
         for run in runs:
+            target = f"{part}.{TARGET}"
             settings = [
-                (part, choice_of(str(value))) if key == target else (key, value)
+                (part, _choice(run, part)) if key == target else (key, value)
                 for key, value in run.settings.items()
                 if key in kept or key == target or not key.startswith(f"{part}.")
             ]
             run.settings.clear()
             run.settings.update(settings)
+
+
+def _choice(run: Described, part: str) -> str:
+    target, make = (run.settings.get(f"{key}.{TARGET}") for key in (part, f"{part}.make"))
+    return choice_of(str(target), make and str(make))
 
 
 def _plain(value: Node) -> Node:

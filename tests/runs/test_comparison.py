@@ -159,6 +159,25 @@ def test_choices_of_parts_are_shown_by_the_names_that_one_types(tmp_path):
     ]
 
 
+def test_choices_that_are_dotted_names_are_shown_as_they_were_typed(tmp_path):
+    named = {"_target_": "runner.optimizers.from_optax", "horizon": 30}
+    optimizers = [
+        {**named, "make": {"_target_": "optax.lamb", "_partial_": True}, "learning_rate": 0.1},
+        {**named, "make": {"_target_": "optax.sgd", "_partial_": True}, "learning_rate": 0.2},
+        {"_target_": "runner.optimizers.adam", "learning_rate": 0.1},
+    ]
+    nets = ["haiku.nets.MLP", "runner.nets.mlp", "runner.nets.mlp"]
+    for job, (optimizer, net) in enumerate(zip(optimizers, nets, strict=True)):
+        make(tmp_path / f"{job}", [0.1 * job], optimizer=optimizer, net={"_target_": net})
+    assert [row.settings for row in compare(tmp_path).rows] == [
+        {"optimizer": "adam", "net": "mlp"},
+        {"optimizer": "optax.sgd", "net": "mlp"},
+        {"optimizer": "optax.lamb", "net": "haiku.nets.MLP"},
+    ]
+    shutil.rmtree(tmp_path / "2")
+    assert [row.settings["optimizer"] for row in compare(tmp_path).rows] == ["optax.sgd", "optax.lamb"]
+
+
 def test_no_number_is_cut_and_no_line_is_wrapped_where_output_is_no_terminal(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     rates_of = lambda job: [f"0.00{job + number}" for number in range(1, 9)]
