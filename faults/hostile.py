@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from faults.tally import Tally
 
 WORDS = ["dataset=iris", "net.hidden_sizes=[4]", "dataset.batch_size=8", "figures=false", "steps=6"]
@@ -30,11 +32,12 @@ GIT = {
     "an alias": "[alias]\n\tstatus = !{}\n\trev-parse = !{}\n",
     "another configuration": "[include]\n\tpath = ../more\n",
 }
-CONFIGURATIONS = {
-    "a shell": ("net:\n  _target_: ", "net:\n  _target_: os.system\n  command: {}\n  was: "),
-    "a module": ("net:\n  _target_: ", "net:\n  _target_: evil.net\n  was: "),
-    "a tag": ("seed: 0", "seed: !!python/object/apply:os.system ['{}']"),
-    "a resolver": ("seed: 0", "seed: ${{oc.env:HOME}}"),
+CONFIGURATIONS = {  # lines that follow the configuration without its dataset
+    "a shell": "dataset: {{_target_: os.system, command: {}}}\n",
+    "a process": "dataset: {{_target_: subprocess.call, args: [{}]}}\n",
+    "a module": "dataset: {{_target_: evil.data}}\n",
+    "a tag": "dataset: !!python/object/apply:os.system [{}]\n",
+    "a resolver": "dataset: ${{oc.env:HOME}}\n",
 }
 EVIL = "import os; os.system({!r})"
 TEXTS = {
@@ -84,13 +87,12 @@ def _laid(folder: Path, program: str) -> Iterator[tuple[str, Path]]:
         with (directory / ".git" / "config").open("a") as file:
             file.write(text.replace("{}", program))
         yield f"git: {kind}", directory
-    for kind, (old, new) in CONFIGURATIONS.items():
+    for kind, text in CONFIGURATIONS.items():
         directory = _copied(folder)
         path = directory / "config.yaml"
-        text = path.read_text()
-        if old not in text:
-            raise RuntimeError(f"config.yaml has no {old!r}")
-        path.write_text(text.replace(old, new.format(program), 1))
+        config = yaml.safe_load(path.read_text())
+        del config["dataset"]
+        path.write_text(yaml.safe_dump(config) + text.format(program))
         (directory / "evil.py").write_text(f"import os\nos.system({program!r})\n")
         yield f"configuration: {kind}", directory
     for kind, files in TEXTS.items():
