@@ -62,7 +62,7 @@ HELP = {
     "replay": Help(RUN, TRUST, ["runs/ring"]),
     "evaluate": Help(
         RUN,
-        {"split=SPLIT": "train, validation (the default) or test", **STEP, **DATA, **TRUST, **JSON},
+        {"split=train|validation|test": "the split; by default validation", **STEP, **DATA, **TRUST, **JSON},
         ["runs/digits", "runs/digits split=test", "runs/digits step=500 --json"],
     ),
     "figures": Help(RUN, {**STEP, **DATA, **TRUST}, ["runs/digits"]),

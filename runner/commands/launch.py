@@ -17,6 +17,7 @@ from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from runner.commands.completion import complete as complete_words
 from runner.compose.checks import check, complete
 from runner.compose.choices import loader_of, opened
 from runner.compose.command_line import checked
@@ -187,6 +188,6 @@ def show(arguments: Namespace, parser: ArgumentParser) -> None:
     """Prints the help of Hydra's template, with the parts and the settings of the chosen parts; or completes a word."""
     with opened([arguments.config_dir] if arguments.config_dir else []) as hydra:
         if arguments.shell_completion:
-            hydra.shell_completion("config", arguments.overrides)
+            complete_words(hydra, arguments.overrides)
         else:
             hydra.app_help("config", parser, arguments)
