@@ -10,8 +10,12 @@ from runner.testing import runs, shapes
 from runner.testing.laws import LAWS
 from runner.testing.results import name_of, result_of
 
-# A step of its own, and one in float64, are one more program to compile; so is each of a repeated batch.
-SLOW = {runs.single_steps_equal_fused_ones_to_rounding, runs.float32_is_precise_enough}
+# Each compiles one more program: a step of its own, one in float64, an evaluation.
+SLOW = {
+    runs.single_steps_equal_fused_ones_to_rounding,
+    runs.float32_is_precise_enough,
+    runs.the_evaluation_of_an_example_does_not_depend_on_the_others,
+}
 # Which laws do not apply to a scenario, in any or in one of its forms.
 NOT_APPLIED = {
     runs.every_batch_of_a_step_matters: {"ppo"},

@@ -65,7 +65,18 @@ def subject(kind, **settings):
     return Subject(kind(**settings), faulty.data())
 
 
-@pytest.mark.parametrize(("kind", "law", "detail"), [(kind, *found) for kind, found in FAULTS.items()])
+@pytest.mark.parametrize(
+    ("kind", "law", "detail"),
+    [
+        pytest.param(
+            kind,
+            *found,
+            id=kind.__name__,
+            marks=[pytest.mark.slow] if found[0].__module__ == runs.__name__ else [],
+        )
+        for kind, found in FAULTS.items()
+    ],
+)
 def test_a_fault_breaks_the_law_that_names_it(kind, law, detail):
     case = subject(kind, noise=0.0) if kind is faulty.LosesDigits else subject(kind)
     result = result_of(law, case)
