@@ -157,6 +157,33 @@ def test_runs_are_listed_shown_and_compared(runs, capsys, monkeypatch):
     assert "scenario._target_" in capsys.readouterr().out
 
 
+def test_a_sweep_is_listed_as_one_line_and_by_its_runs(runs, capsys):
+    for job, (status, value) in enumerate([("finished", 0.9), ("failed", 0.2), ("finished", 0.4)]):
+        shutil.copytree(runs / "gan", f"all/sweep/{job}")
+        path = Path(f"all/sweep/{job}/run.json")
+        info = json.loads(path.read_text())
+        path.write_text(json.dumps({**info, "status": status, "best": {**info["best"], "value": value}}))
+    Path("all/sweep/jobs.json").write_text("{}")
+    main(["ls", "all"])
+    (line,) = capsys.readouterr().out.splitlines()[2:]
+    assert line.split() == [
+        "all/sweep",
+        "3",
+        "runs:",
+        "2",
+        "finished,",
+        "1",
+        "failed",
+        "energy_distance",
+        "0.2",
+    ]
+    main(["ls", "all", "--json"])
+    assert [run["sweep"] for run in json.loads(capsys.readouterr().out)] == ["all/sweep"] * 3
+    for folder, runs_of_it in (("all/sweep", 3), ("all/sweep/0", 1)):
+        main(["ls", folder])
+        assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[2:]] == ["gan"] * runs_of_it
+
+
 def test_a_path_may_have_an_equals_sign(runs, capsys):
     shutil.copytree(runs / "supervised", "all/lr=0.1,seed=2")
     run = "all/lr=0.1,seed=2"
