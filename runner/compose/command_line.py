@@ -74,6 +74,10 @@ def checked(overrides: Sequence[str], loader: Loader, bases: dict) -> tuple[dict
     targets = [key.removesuffix(f".{TARGET}") for key in keys if key.endswith(f".{TARGET}")]
     config = check(without_leftovers(_resolved(whole), targets, keys), known=set(base))
     refuse_unused(config, keys)
+    if "loop.mode" in keys and config["loop"].get("mode") is not None and config["loop"].get("best") is None:
+        raise ConfigError(
+            f"{keys['loop.mode']}: has no effect without a metric to follow; name it by loop.best="
+        )
     if config["seeds"] is not None:
         _refuse_settings_of_seeds(whole, config)
     return config, whole

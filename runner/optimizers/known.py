@@ -60,7 +60,13 @@ def sgd(
     accumulate: int | None = None,
     groups: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Recipe:
-    """Stochastic gradient descent; the schedule scales after the momentum, as in optax."""
+    """Stochastic gradient descent; the schedule scales after the momentum, as in optax.
+
+    Raises:
+        ValueError: `nesterov` is set without a momentum.
+    """
+    if nesterov and momentum is None:
+        raise ValueError("nesterov: changes how the momentum is used, and there is none; set momentum too")
     return Recipe(
         optax.sgd,
         learning_rate,

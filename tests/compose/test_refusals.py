@@ -106,6 +106,8 @@ BUILT = {
     "loop.best=acuracy": ["best", "acuracy", "accuracy"],
     "loop.patience=0": ["loop.patience: 0 is less than 1"],
     "loop.mode=most": ["loop.mode", "min, max"],
+    "loop.best=null loop.mode=min": ["loop.mode=min", "loop.best"],
+    "optimizer=sgd optimizer.nesterov=true": ["optimizer.nesterov", "momentum"],
     "loop.devices=99": ["loop.devices: 99 are asked for"],
     "loop.devices=many": ["loop.devices: 'many' is neither a number from 1 up nor all"],
     "loop.devices=0": ["loop.devices: 0 is neither a number from 1 up nor all"],
