@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from runner.compose.checks import complete
+from runner.compose.checks import check, complete
 from runner.compose.paths import located
 from runner.compose.tree import leaves
 from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links, trusts_all
@@ -127,6 +127,7 @@ class Directory:
         refuse_links(self.path)
         config = self.config
         refuse_code(config)
+        refuse_code(check(config, set(config)))  # which makes parts of texts that name functions
         return config
 
     def refuse_no_run(self) -> None:

@@ -31,6 +31,16 @@ SETTINGS = {
     ),
     "in no part": ({"dataset.more": {"inner": SHELL}}, "dataset.more.inner._target_"),
     "a module": ({"net._target_": "evil.net"}, "evil.net", NOT_INSTALLED),
+    "a function by its name": (
+        {"scenario.generator": {"_target_": "haiku.nets.MLP", "output_sizes": [2], "activation": "evil.net"}},
+        "scenario.generator.activation._target_: 'evil.net'",
+        NOT_INSTALLED,
+    ),
+    "a class by its name": (
+        {"net": {"_target_": "haiku.nets.MLP", "output_sizes": [2], "activation": "pathlib.Path"}},
+        "net.activation._target_: 'pathlib.Path'",
+        NOT_INSTALLED,
+    ),
     "the loop": ({"loop._target_": "evil.Loop"}, "loop._target_", NOT_INSTALLED),
     "evaluation": ({"evaluation._target_": "evil.net"}, "evaluation._target_", NOT_INSTALLED),
     "runner's own command": ({"net._target_": "runner.cli.main"}, "runner.cli.main"),
