@@ -29,6 +29,8 @@ SPLITS = {
     "testing",
 }  # names of folders that are no classes
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+# What their content may be, whatever their names: Pillow would run another program for PostScript.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 LARGEST_SIZE = 8192  # pixels per side
 MEASURED = 512  # training images whose mean and standard deviation are used for those of all
 FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz"
@@ -223,7 +225,7 @@ def load(file: Path, size: int, channels: int) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
-    with Image.open(file) as opened:
+    with Image.open(file, formats=FORMATS) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode[0] in "IF":  # which Pillow would clip at 255
             image = Image.fromarray(_upper_bits(np.asarray(image)))

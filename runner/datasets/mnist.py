@@ -1,6 +1,8 @@
 """MNIST from the four files in which it is published."""
 
 import gzip
+import io
+import math
 import zlib
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from runner.core import Dataset
 from runner.datasets.checks import check_labels
-from runner.datasets.files import read
+from runner.datasets.files import read, refuse_beyond_memory
 from runner.datasets.splits import assemble, cut
 
 PARTS = {
@@ -62,21 +64,21 @@ def _part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _idx(file: Path) -> np.ndarray:
     """Reads bytes in idx format: 0, 0, the type (8 is a byte), the number of axes, their sizes, the values."""
-    content = read(file)
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"path: {file} is damaged: {error}") from None
-    axes = {b"\0\0\x08\x01": 1, b"\0\0\x08\x03": 3}.get(content[:4])
-    if axes is None:
-        raise ValueError(
-            f"path: {file} begins with {content[:4].hex() or 'nothing'}; an idx file of bytes does not"
-        )
-    start = 4 + 4 * axes
-    shape = np.frombuffer(content[4:start].ljust(4 * axes, b"\0"), ">i4")
-    if len(content) - start != np.prod(shape, dtype=np.int64):
-        raise ValueError(
-            f"path: {file} holds {len(content) - start} values; its header promises {shape.tolist()}"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    content = io.BytesIO(read(file))
+    source = gzip.GzipFile(fileobj=content) if content.getvalue()[:2] == b"\x1f\x8b" else content
+    try:
+        begin = source.read(4)
+        axes = {b"\0\0\x08\x01": 1, b"\0\0\x08\x03": 3}.get(begin)
+        if axes is None:
+            raise ValueError(
+                f"path: {file} begins with {begin.hex() or 'nothing'}; an idx file of bytes does not"
+            )
+        shape = np.frombuffer(source.read(4 * axes).ljust(4 * axes, b"\0"), ">u4").tolist()
+        refuse_beyond_memory(file, math.prod(shape))
+        values = source.read(math.prod(shape) + 1)  # no more, whatever it unpacks to
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"path: {file} is damaged: {error}") from None
+    if len(values) != math.prod(shape):
+        found = "more" if len(values) > math.prod(shape) else len(values)
+        raise ValueError(f"path: {file} holds {found} values; its header promises {shape}")
+    return np.frombuffer(values, np.uint8).reshape(shape)

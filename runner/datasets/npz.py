@@ -8,12 +8,8 @@ import numpy as np
 
 from runner.core import Dataset
 from runner.datasets.checks import as_floats, check_labels, narrow
+from runner.datasets.files import TooLarge, refuse_beyond_memory
 from runner.datasets.splits import split
-from runner.process.memory import total_memory
-
-
-class TooLarge(ValueError):
-    """A file that would unpack to more than all memory."""
 
 
 def npz(
@@ -84,15 +80,6 @@ def _inputs(name: str, rows: np.ndarray) -> np.ndarray:
     return x
 
 
-def _refuse_beyond_memory(path: str | Path, archive: zipfile.ZipFile) -> None:
-    """Raises ValueError for a small file that would unpack to more than all memory."""
-    size, memory = sum(entry.file_size for entry in archive.infolist()), total_memory()
-    if size > memory:
-        raise TooLarge(
-            f"path: {path} unpacks to {size / 1e9:.3g} GB; there are {memory / 1e9:.3g} GB of memory"
-        )
-
-
 def _load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
     file = Path(path).expanduser()
     if not file.is_file():
@@ -102,7 +89,7 @@ def _load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             known = archive.files
-            _refuse_beyond_memory(path, archive.zip)
+            refuse_beyond_memory(path, sum(entry.file_size for entry in archive.zip.infolist()))
             arrays = {name: archive[name] for name in names if name in known}
     except TooLarge:
         raise

@@ -124,6 +124,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def read(path: Path, most: float) -> bytes:
+    """Returns the content of a regular file of at most `most` bytes.
+
+    Raises:
+        ValueError: the path is a pipe, a device or a folder, or the file is longer.
+    """
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise ValueError(f"{path}: is longer than {most:.0f} bytes")
+        return file.read()
+
+
 def read_small(path: Path, most: int = SMALL) -> str:
     """Returns the text of a regular file of at most `most` bytes.
 

@@ -5,7 +5,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from runner.datasets import image_folder
 from runner.datasets.images import load
@@ -150,6 +150,12 @@ def test_whatever_an_image_is_broken_by_it_is_left_out(folder, content):
     assert np.array_equal(
         batches(small(folder, batch_size=1).train, 0, 1)[0]["x"], batches(whole.train, 1, 1)[0]["x"]
     )
+
+
+def test_a_file_that_pillow_would_run_another_program_for_is_no_image(tmp_path):
+    (tmp_path / "evil.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(UnidentifiedImageError):
+        load(tmp_path / "evil.png", 8, 3)
 
 
 def test_pixels_of_no_known_range_are_left_out(tmp_path):

@@ -63,7 +63,7 @@ def test_missing_files_are_named(tmp_path):
             idx(IMAGES)[:-1],
             r"path: .* holds 15679 values; .* promises \[20, 28, 28\]",
         ),
-        ("train-images-idx3-ubyte", idx(IMAGES)[:10], "path: .* holds -6 values"),
+        ("train-images-idx3-ubyte", idx(IMAGES)[:10], r"path: .* has shape \(20, 0, 0\)"),
         (
             "train-images-idx3-ubyte",
             gzip.compress(idx(IMAGES))[:-20],
@@ -85,6 +85,16 @@ def test_missing_files_are_named(tmp_path):
             "path: train-labels-idx1-ubyte: row 9 is 10; classes are 0..9",
         ),
         ("t10k-labels-idx1-ubyte", idx(IMAGES), "path: .* has shape"),
+        (
+            "t10k-labels-idx1-ubyte",
+            gzip.compress(idx(LABELS) + bytes(10**6)),
+            r"path: .* holds more values; its header promises \[20\]",
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12),
+            "path: .* unpacks to 7.92e[+]19 GB; there are",
+        ),
     ],
     ids=[  # workers have to agree about them, which compressed bytes, holding a time, do not
         "an empty file",
@@ -96,6 +106,8 @@ def test_missing_files_are_named(tmp_path):
         "a missing label",
         "a class that is too large",
         "images instead of labels",
+        "more than its header says",
+        "more than all memory",
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, name, content, message):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -151,8 +153,23 @@ def test_a_task_that_the_target_does_not_fit_is_refused(write, content, task, me
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^path: cannot read .*none.csv: No such file"):
         csv(str(tmp_path / "none.csv"), "y")
-    with pytest.raises(ValueError, match=r"^path: cannot read .*: Is a directory"):
+    with pytest.raises(ValueError, match=r"^path: .* is not a regular file"):
         csv(str(tmp_path), "y")
+
+
+@pytest.mark.parametrize("path", ["pipe", "/dev/zero"])
+def test_what_may_never_end_is_refused(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(ValueError, match=f"^path: {path}: is not a regular file"):
+        csv(path, "y")
+
+
+def test_a_file_of_more_than_all_memory_is_refused(tmp_path):
+    with (tmp_path / "sparse.csv").open("wb") as file:
+        file.truncate(2**43)
+    with pytest.raises(ValueError, match=r"^path: .*sparse.csv: is longer than \d+ bytes"):
+        csv(str(tmp_path / "sparse.csv"), "y")
 
 
 @pytest.mark.parametrize(
