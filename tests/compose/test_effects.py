@@ -96,12 +96,15 @@ WITHOUT_EFFECT = {  # choice, and path of a setting -> why nothing follows from 
     ("dataset=image_folder", "dataset.workers"): "threads that decode the same rows",
     ("optimizer=adam", "optimizer.horizon"): "follows steps, and a constant schedule spans none",
 }
+NEED_A_RUN = ("evaluation.features",)  # another run, as in tests/evaluators/test_features.py
 SLOTS = {"environment": "environment@scenario.environment"}  # groups that the default run does not follow
 CHOICES = [
     f"{SLOTS.get(group, group)}={name}"
     for group, choices in parts().items()
     for name, part in choices.items()
-    if group not in ("experiment", "debug") and part["settings"].keys() - {"_target_", "_partial_"}
+    if group not in ("experiment", "debug")
+    and (group, name) != ("evaluation", "features")
+    and part["settings"].keys() - {"_target_", "_partial_"}
 ]
 
 
@@ -115,7 +118,9 @@ def words_of(choice):
 def settings_under(config, path):
     """Returns the settings of a part: path -> value."""
     found = {key: value for key, value in leaves(config) if key.startswith(f"{path}.")}
-    hidden = lambda key, value: key.rpartition(".")[2].startswith("_") or is_reference(value)
+    hidden = lambda key, value: (
+        key.rpartition(".")[2].startswith("_") or is_reference(value) or key in NEED_A_RUN
+    )
     return {key: value for key, value in found.items() if not hidden(key, value)}
 
 
@@ -162,6 +167,19 @@ def facts(words):
         yield program_of(trace(lambda key, state: scenario.sample(key, state, 4), key, state))
 
 
+class Replayed:
+    """An iterator's items, each computed when it is first needed, that can be iterated again."""
+
+    def __init__(self, items):
+        self._items, self._seen = items, []
+
+    def __iter__(self):
+        yield from self._seen
+        for item in self._items:
+            self._seen.append(item)
+            yield item
+
+
 def program_of(traced):
     """Returns the text of a program and the arrays in it."""
     return traced.program, [np.asarray(each) for each in traced.constants]
@@ -180,12 +198,12 @@ def same(one, other):
 def without_effect(choice):
     """Returns the settings of a choice of which another value changes nothing and is accepted."""
     words, path = words_of(choice)
-    expected, ineffective = list(facts(words)), []
+    expected, ineffective = Replayed(facts(words)), []
     for key, value in settings_under(compose(words), path).items():
         change = [word for word in words if not word.startswith(f"{key}=")]
         changed = [*change, f"{key}={another(key, value)}".replace(" ", "")]
         try:
-            if all(same(*pair) for pair in zip(expected, facts(changed), strict=True)):
+            if all(same(*pair) for pair in zip(facts(changed), expected, strict=True)):
                 ineffective.append(key)
         except ValueError as error:
             if not is_deliberate(error):
