@@ -20,6 +20,8 @@ def read(path: str | Path) -> bytes:
         return files.read(Path(path).expanduser(), total_memory())
     except OSError as error:
         raise ValueError(f"path: cannot read {path}: {error.strerror}") from None
+    except UnicodeEncodeError:  # a name that the locale lacks, which the command explains
+        raise
     except ValueError as error:
         raise ValueError(f"path: {error}") from None
 
