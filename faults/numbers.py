@@ -111,7 +111,7 @@ def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, see
     due = next(step for step in saves if step >= first)
     latest = {"data": first, "loss": first, "gradient": min(first + 1, due)}.get(place, due)
     scenario, data = _poisoned(place, bad, first, seed)
-    how = loop.Loop(LAST, LOG, EVALUATE, save_every, best="distance", fuse=fuse)
+    how = loop.Loop(LAST, LOG, EVALUATE, save_every, best="distance", mode="min", fuse=fuse)
     with tempfile.TemporaryDirectory() as folder:
         error = _ended_by(how, scenario, data, Path(folder), seed, weak)
         kept = Checkpoints(folder)

@@ -10,11 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import jax
 import numpy as np
-from rich.console import Console
 
 from faults import subject
 from faults.tally import Tally
@@ -48,7 +46,7 @@ def readers(saves: int = 50, seed: int = 0) -> Iterator[Tally]:
         begun = _context.Event()
         writer = _context.Process(target=_write, args=(path, saves, seed, begun))
         with (
-            mock.patch.object(listings, "console", Console(file=io.StringIO())),
+            contextlib.redirect_stdout(io.StringIO()),
             subject.warnings() as warned,
         ):
             writer.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 from faults.bits import Silence
 from faults.tally import Tally
 from runner.compose.command_line import change, compose
-from runner.errors import Misfit
+from runner.errors import RunnerError
 from runner.runs.seeds import prepared
 from runner.runs.training import Training
 from runner.storage import lock
@@ -47,7 +47,7 @@ def _refused(run: Path, words: list[str]) -> str:
     before = _files(run)
     try:
         prepared(change(Directory(run).config, words, sorted(FREE))).run(run)
-    except Misfit:
+    except RunnerError:  # Misfit, of the run or of its first member
         return "survived" if _files(run) == before else "lost"
     return "silent"
 
@@ -55,7 +55,7 @@ def _refused(run: Path, words: list[str]) -> str:
 def _continued(run: Path, steps: int) -> str:
     try:
         prepared(change(Directory(run).config, [f"steps={steps}"], sorted(FREE))).run(run)
-    except Misfit:
+    except RunnerError:
         return "lost"
     return "survived" if Directory(run).info.step == steps else "lost"
 

@@ -109,7 +109,8 @@ def _updates(optimizer: Optimizer, with_values: bool) -> bool:
 
 def _blame(optimizer: Optimizer, error: Exception) -> NoReturn:
     """Raises the error, or if it occurred in a library one that names the optimizer."""
-    if is_deliberate(error) or is_in_users_code(error):
+    is_not_finite = isinstance(error, FloatingPointError)  # found by `jax_debug_nans`, as in a replay
+    if is_deliberate(error) or is_in_users_code(error) or is_not_finite:
         raise error
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     raise ConfigError(

@@ -289,7 +289,7 @@ def _rates(scenario: Scenario, step: int) -> Metrics:
     rates = {}
     for field in dataclasses.fields(scenario) if dataclasses.is_dataclass(scenario) else ():
         part = getattr(scenario, field.name)
-        if hasattr(part, "rate"):
+        if hasattr(part, "rate") and getattr(part, "learning_rate", 0.0) is not None:  # lbfgs has none
             rates[f"learning_rate/{field.name}"] = float(part.rate(step * part.updates_per_step - 1))
         elif isinstance(part, Scenario):  # of an ensemble or another wrapper
             rates |= _rates(part, step)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner.compose.checks import with_defaults
 from runner.compose.paths import is_path
-from runner.compose.signatures import signature
+from runner.compose.signatures import Missing, signature
 from runner.compose.tree import Node, leaves, target_of
 
 FREE = {
@@ -47,7 +47,10 @@ def _is_unread_horizon(key: str, config: Mapping) -> bool:
     if name != HORIZON or not isinstance(node, Mapping) or "schedule" not in node:
         return False
     schedule = config["schedule"] if node["schedule"] == "@schedule" else node["schedule"]
-    target = signature(target_of(schedule)) if isinstance(schedule, Mapping) else None
+    try:
+        target = signature(target_of(schedule)) if isinstance(schedule, Mapping) else None
+    except Missing:  # the schedule itself is then a difference
+        return False
     return not isinstance(schedule, Mapping) or not (
         target is None or target.constants.get("needs_horizon", True)
     )
