@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -36,12 +37,16 @@ def on_host(tree: PyTree) -> PyTree:
 
 
 def write(folder: Path, state: PyTree, extra: dict) -> None:
-    """Writes the arrays of a state, and extra values that JSON can represent, into a new folder."""
+    """Writes the arrays of a state, and extra values that JSON can represent, into a new folder.
+
+    Raises:
+        OSError, ValueError: the folder cannot be written; Orbax raises errors of either type.
+    """
     import orbax.checkpoint as ocp
 
     saved = ocp.args.StandardSave(_without_empty(state))
     items = ocp.args.Composite(state=saved, extra=ocp.args.JsonSave(extra))
-    with _orbax_lock, _spelled_plainly(folder) as path:
+    with _orbax_lock, _spelled_plainly(folder) as path, _without_late_reports():
         _checkpointer().save(path, args=items)
 
 
@@ -103,6 +108,23 @@ def _parts(state: PyTree) -> Iterator[PyTree]:
     for part in parts:
         chosen = dict.fromkeys(range(len(leaves)), ocp.PLACEHOLDER) | {index: leaves[index] for index in part}
         yield structure.unflatten(chosen.values())
+
+
+@contextlib.contextmanager
+def _without_late_reports() -> Iterator[None]:
+    """Keeps arrays that were still being written when a save failed from printing that its event loop is closed.
+
+    Tensorstore has no handle to wait for them, so that after a failure their reports are ignored for good.
+    """
+    before = sys.unraisablehook
+
+    def report(unraisable: "sys.UnraisableHookArgs") -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            before(unraisable)
+
+    sys.unraisablehook = report
+    yield
+    sys.unraisablehook = before
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """A checkpoint is read back before it is sealed, and its path may contain any characters."""
 
+import gc
+import threading
 from typing import NamedTuple
 
 import jax
@@ -113,3 +115,20 @@ def test_no_more_is_read_at_once_than_the_largest_leaf(monkeypatch):
         [leaf.nbytes for leaf in part.values() if leaf is not ocp.PLACEHOLDER] for part in arrays._parts(tree)
     ]
     assert parts == [[3, 4], [50], [2, 6], [7, 1]]
+
+
+def test_a_save_into_a_folder_that_is_renamed_meanwhile_is_one_error_and_prints_nothing(tmp_path, capfd):
+    state = {str(number): np.zeros((200, 500), np.float32) for number in range(60)}
+
+    def rename():
+        while not any(tmp_path.glob("run/*/state*/ocdbt*")):
+            pass
+        (tmp_path / "run").rename(tmp_path / "moved")
+
+    thread = threading.Thread(target=rename)
+    thread.start()
+    with pytest.raises((OSError, ValueError)):
+        arrays.write(tmp_path / "run" / "3", state, {})
+    thread.join()
+    gc.collect()
+    assert "Event loop is closed" not in capfd.readouterr().err
