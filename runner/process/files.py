@@ -1,6 +1,7 @@
 """Bounded reads, and atomic and durable writes, of files that may lie in a directory from somebody else."""
 
 import os
+import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ def replace(path: Path, content: bytes) -> None:
 
 def replace_by_parts(path: Path, parts: Iterable[bytes]) -> None:
     """Writes a file as `replace` does, from parts of which only one need be in memory at a time."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(
+        f".{path.name}.{secrets.token_hex(4)}.tmp"
+    )  # another command may write it, too
     try:
         with naming(temporary), create(temporary) as file:
             file.writelines(parts)
@@ -34,6 +37,11 @@ def replace_by_parts(path: Path, parts: Iterable[bytes]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def drafts(path: Path) -> Iterator[Path]:
+    """Yields what commands that were killed while they wrote a file have left next to it."""
+    return path.parent.glob(f".{path.name}.*tmp")
 
 
 def replace_all(contents: Mapping[Path, bytes]) -> None:

@@ -20,7 +20,7 @@ from runner.compose.tree import leaves
 from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links, trusts_all
 from runner.errors import Occupied, Stopped
 from runner.process import held
-from runner.process.files import make_folder, overwrite, read_lines, replace
+from runner.process.files import drafts, make_folder, overwrite, read_lines, replace
 from runner.storage import lock
 from runner.storage.differences import differences
 from runner.storage.run_info import NAME as RUN_INFO
@@ -30,10 +30,8 @@ log = logging.getLogger()
 _updating = threading.Lock()  # the thread that saves checkpoints updates the run info, too
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # no space, or no inode, for a new file
-# The files that a run leaves if it is killed before it has written its configuration.
-BEGUN = {lock.NAME, RUN_INFO, f".{RUN_INFO}.tmp", ".config.yaml.tmp"}
-RECORDS = "metrics.jsonl"
-READ = ("config.yaml", RUN_INFO, RECORDS, lock.NAME)  # what a command reads that only describes a run
+CONFIG, RECORDS = "config.yaml", "metrics.jsonl"
+READ = (CONFIG, RUN_INFO, RECORDS, lock.NAME)  # what a command reads that only describes a run
 NOT_FINITE = {"NaN", "Infinity", "-Infinity"}  # of a record, in which JSON has no such numbers
 WEIGHTS = "validation/weights"  # the one name in a record whose value is a text
 VALUES = 10_000_000  # in the records of a run that are read into memory
@@ -53,12 +51,12 @@ class Directory:
     @property
     def is_run(self) -> bool:
         """Whether the directory holds a run."""
-        return os.path.isfile(self.path / "config.yaml")  # false also for a path that cannot exist
+        return os.path.isfile(self.path / CONFIG)  # false also for a path that cannot exist
 
     @property
     def config(self) -> dict:
         """The resolved and completed configuration of the run; raises Untrusted if it is not plain data."""
-        config = complete(read_plain(self.path / "config.yaml"))
+        config = complete(read_plain(self.path / CONFIG))
         folder = None
         with suppress(ValueError):  # a damaged run info is reported by what needs it
             folder = self.info.folder
@@ -153,7 +151,9 @@ class Directory:
             raise Occupied(
                 f"run directory {self.path}: {existing} is not writable; take another hydra.run.dir"
             )
-        if existing != self.path or {entry.name for entry in self.path.iterdir()} <= BEGUN:
+        # A run that is killed before it has written its configuration leaves no more than this.
+        begun = {self.path / lock.NAME, self.path / RUN_INFO, *self._drafts()}
+        if existing != self.path or {*self.path.iterdir()} <= begun:
             return
         if not self.is_run:
             raise Occupied(
@@ -208,6 +208,8 @@ class Directory:
             make_folder(self.path)
         except OSError as error:
             raise OSError(error.errno, f"run directory: {error.strerror}", str(self.path)) from error
+        for draft in self._drafts():  # nothing else writes these files while the lock is held
+            draft.unlink(missing_ok=True)
         plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # `allow` is for one start only
         self.update_info(
             **fields,
@@ -218,7 +220,10 @@ class Directory:
             bad_step=None,
             goes_on=self.resume_command,
         )
-        replace(self.path / "config.yaml", plain.encode())  # last, because it makes the directory a run
+        replace(self.path / CONFIG, plain.encode())  # last, because it makes the directory a run
+
+    def _drafts(self) -> list[Path]:
+        return [draft for name in (CONFIG, RUN_INFO) for draft in drafts(self.path / name)]
 
     @contextmanager
     def recording_the_end(self) -> Iterator[None]:
@@ -263,7 +268,7 @@ def below(folder: str | Path) -> Iterator[Path]:
         except OSError:  # it may have been deleted in the meantime
             continue
         folders += [path / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        if {"config.yaml", RUN_INFO} <= {entry.name for entry in entries}:
+        if {CONFIG, RUN_INFO} <= {entry.name for entry in entries}:
             yield path
 
 

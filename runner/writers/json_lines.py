@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from runner.core import Figures, Metrics
 from runner.process import held
-from runner.process.files import append, create, make_folder, naming, read_lines, replace_by_parts
+from runner.process.files import append, create, drafts, make_folder, naming, read_lines, replace_by_parts
 
 NAMES = "metrics.jsonl", "timing.jsonl"
 
@@ -73,6 +73,8 @@ def refuse_damaged(directory: str | Path) -> None:
 def _open(path: Path, start: int) -> BinaryIO:
     if not start:
         return create(path, buffering=0)
+    for draft in drafts(path):
+        draft.unlink(missing_ok=True)
     if path.exists():
         replace_by_parts(path, _kept(path, start))
     return append(path, buffering=0)

@@ -186,7 +186,7 @@ def test_a_link_in_its_place_is_not_written_through(tmp_path):
 def test_a_directory_that_holds_the_lock_or_what_a_killed_beginning_left_is_free_for_any_run(tmp_path):
     with Lock("run"):
         Directory("run").claim({"seed": 0})
-    for name in ("run.json", ".run.json.tmp", ".config.yaml.tmp"):
+    for name in ("run.json", ".run.json.tmp", ".run.json.0a1b2c3d.tmp", ".config.yaml.00000000.tmp"):
         (tmp_path / "run" / name).write_text("{")
         Directory("run").claim({"seed": 0})
     assert json.loads((tmp_path / "run/.lock").read_text())["pid"] == os.getpid()
