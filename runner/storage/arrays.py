@@ -1,6 +1,7 @@
 """Trees of arrays in a folder, written and read by Orbax, and their names, shapes and dtypes."""
 
 import contextlib
+import dataclasses
 import json
 import sys
 import tempfile
@@ -79,19 +80,34 @@ def read_back(folder: Path, state: PyTree, extra: dict) -> None:
     state = _without_empty(state)
     with _orbax_lock, _spelled_plainly(folder) as path:
         arrays, values = ocp.PyTreeCheckpointHandler(), ocp.JsonCheckpointHandler()
-        found = kinds(arrays.metadata(path / "state").tree)
-        expected = kinds(jax.tree.map(_plain, state))
-        for name in expected | found:
-            if found.get(name) != expected.get(name):
-                raise StorageError(f"read back, {name} is {found.get(name)}, not {expected.get(name)}")
-        for part in _parts(state):
-            args = ocp.args.PyTreeRestore(part, ocp.checkpoint_utils.construct_restore_args(part))
-            read = arrays.restore(path / "state", args=args)
-            for (name, leaf), copy in zip(named_leaves(part).items(), jax.tree.leaves(read), strict=True):
-                if leaf is not ocp.PLACEHOLDER and not _are_equal(leaf, copy):
-                    raise StorageError(f"read back, {name} has other bytes")
+        try:
+            for part in _parts(state):
+                args = ocp.args.PyTreeRestore(part, _uncast(part))
+                read = arrays.restore(path / "state", args=args)
+                for (name, leaf), copy in zip(named_leaves(part).items(), jax.tree.leaves(read), strict=True):
+                    if leaf is not ocp.PLACEHOLDER and not _are_equal(leaf, copy):
+                        raise StorageError(f"read back, {name} has other bytes")
+        except Exception:  # Orbax raises errors of many types for other names
+            _refuse_other_kinds(state, arrays.metadata(path / "state").tree)
+            raise
         if json.dumps(values.restore(path / "extra")) != json.dumps(extra):
             raise StorageError("read back, the extra values differ")
+
+
+def _uncast(part: PyTree) -> PyTree:
+    """Returns the arguments that restore a part as it was written, whatever its dtypes are."""
+    import orbax.checkpoint as ocp
+
+    args = ocp.checkpoint_utils.construct_restore_args(part)
+    return jax.tree.map(lambda each: dataclasses.replace(each, dtype=None), args)
+
+
+def _refuse_other_kinds(state: PyTree, metadata: PyTree) -> None:
+    """Raises StorageError if names, shapes or dtypes differ; asked once only, as tensorstore keeps some memory."""
+    found, expected = kinds(metadata), kinds(jax.tree.map(_plain, state))
+    for name in expected | found:
+        if found.get(name) != expected.get(name):
+            raise StorageError(f"read back, {name} is {found.get(name)}, not {expected.get(name)}")
 
 
 def _parts(state: PyTree) -> Iterator[PyTree]:

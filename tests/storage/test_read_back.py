@@ -94,6 +94,15 @@ def test_a_checkpoint_that_does_not_hold_what_was_saved_is_a_failed_save(
     assert checkpoints.steps == []
 
 
+def test_metadata_of_leaves_which_stay_in_memory_are_asked_for_only_to_explain_a_failed_save(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ocp.PyTreeCheckpointHandler, "metadata", None)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state(), {})
+    assert checkpoints.steps == [1]
+
+
 def test_a_checkpoint_of_which_no_leaf_was_written_is_a_failed_save(tmp_path, monkeypatch):
     own = arrays.write
 
