@@ -29,6 +29,7 @@ __all__ = [
     "exit_code",
 ]
 
+LONGEST = 2000  # characters of a message; a file from somebody else may hold longer texts
 OWN = Path(__file__).parent
 # Frames of these libraries are skipped when the file and line of a fault are shown, in favor of the caller's code.
 LIBRARIES = {"absl", "chex", "flax", "haiku", "hydra", "jax", "jaxlib", "matplotlib", "numpy", "omegaconf"}
@@ -118,6 +119,8 @@ class Stopped(RunnerError):
 def describe(error: BaseException) -> str:
     """Returns an error as one line: its message, or for a fault in code file and line, the type and the message."""
     message = " ".join(str(error).split())
+    if len(message) > LONGEST:  # the end says what to do
+        message = f"{message[: LONGEST // 2]} [...] {message[-LONGEST // 2 :]}"
     if _is_of_the_locale(error):
         return f"{error.object}: cannot be named in {error.encoding}, the encoding of this locale; set PYTHONUTF8=1"
     if is_deliberate(error):

@@ -153,3 +153,10 @@ def test_exit_codes_are_those_that_the_documentation_lists():
     }
     assert exit_code(FileNotFoundError(2, "no such file", "data.csv")) == 4
     assert exit_code(KeyError("x")) == 1
+
+
+def test_a_message_that_quotes_a_long_text_keeps_its_begin_and_its_end():
+    shown = describe(RunnerError(f"net: {'x' * 10**6} is unknown; known are relu"))
+    assert len(shown) < 2100
+    assert shown.startswith("net: xxx")
+    assert shown.endswith("xxx is unknown; known are relu")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from runner.errors import describe
 from runner.process import terminal
 from runner.process.terminal import escaped, table
 from runner.storage.run_info import UNREADABLE, RunInfo
@@ -100,7 +101,7 @@ def ls(folder: str = ".", as_json: bool = False) -> None:
             )
         except (ValueError, OSError) as error:  # the others are listed all the same
             rows.append((str(path), UNREADABLE, "", "", "", "", ""))
-            found.append({"run": str(path), "status": UNREADABLE, "error": " ".join(str(error).split())})
+            found.append({"run": str(path), "status": UNREADABLE, "error": describe(error)})
     if as_json:
         return show_json(found)
     rows += [(str(sweep), _statuses(runs), "", "", "", "", _best_of(runs)) for sweep, runs in sweeps.items()]

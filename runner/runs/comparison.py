@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.compose.trust import refuse_linked
+from runner.errors import describe
 from runner.loop.best import MODES, best_of, rank
 from runner.process.files import replace_all
 from runner.process.spreadsheets import csv_of
@@ -256,8 +257,7 @@ def _row(run: Described, keys: Sequence[str], by: str | None, mode: str) -> Row:
 
 
 def _unreadable(place: str, error: Exception) -> Row:
-    message = escaped(" ".join(str(error).split()))
-    return Row(place, {}, UNREADABLE, 0, None, None, None, message, {})
+    return Row(place, {}, UNREADABLE, 0, None, None, None, escaped(describe(error)), {})
 
 
 def _spread(values: Iterable[float | None]) -> "Spread | None":
