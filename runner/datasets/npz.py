@@ -95,9 +95,9 @@ def _load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
         raise
     except MemoryError as error:
         raise ValueError(f"path: {path} holds more than fits into memory: {error}") from None
-    except ValueError:
-        raise ValueError(f"path: {path} holds Python objects; only arrays of numbers are read") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OverflowError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise ValueError(f"path: {path} holds Python objects; only arrays of numbers are read") from None
         raise ValueError(f"path: {path} is damaged: {error}") from None
     missing = [name for name in names if name not in known]
     if missing:

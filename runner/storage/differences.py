@@ -34,8 +34,12 @@ def differences(old: Mapping, new: Mapping) -> Iterator[tuple[str, str]]:
 
 
 def _same(key: str, before: Node, after: Node) -> bool:
-    are_paths = is_path(key) and isinstance(before, str) and isinstance(after, str)
-    return Path(before).resolve() == Path(after).resolve() if are_paths else before == after
+    if before == after or not (is_path(key) and isinstance(before, str) and isinstance(after, str)):
+        return before == after
+    try:
+        return Path(before).resolve() == Path(after).resolve()
+    except (ValueError, OSError):  # no path, as with a zero byte, or a link to itself
+        return False
 
 
 def _is_unread_horizon(key: str, config: Mapping) -> bool:
