@@ -136,21 +136,20 @@ def _sweep(overrides: Sequence[str], folders: Sequence[str]) -> None:
 
     directories: list[Path] = []
     known: dict = {}
-    first: list[tuple[dict, Training | Seeds]] = []
+    first: list[tuple[dict, Path, Training | Seeds]] = []
 
     def task(config: dict, directory: Path, takes_prepared: bool) -> object:
         directories.append(directory)
         refuse_links(directory)
-        saved = Directory(directory).is_run
-        is_built = bool(first) and first[0][0] == config and not saved
-        training = first.pop()[1] if is_built else prepared(config, known, saved)
+        is_built = bool(first) and first[0][:2] == (config, directory)
+        training = first.pop()[2] if is_built else prepared(config, known, Directory(directory).is_run)
         launch.refuse_direction(training.config["loop"], launch.HydraConfig.get().sweeper.get("direction"))
         if takes_prepared and isinstance(training, Training):
             return Prepared(training, directory)
         return training.run(directory, stop=signals.asked)
 
     try:
-        launch.sweep(overrides, folders, task, lambda configs: first.extend(first_built(configs, known)))
+        launch.sweep(overrides, folders, task, lambda jobs: first.extend(first_built(jobs, known)))
     finally:
         if len(directories) > 1 and any((path / "config.yaml").is_file() for path in directories):
             compared = compare(os.path.commonpath(directories))

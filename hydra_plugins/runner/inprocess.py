@@ -1,17 +1,15 @@
 """The launcher that runs the jobs of a sweep in one process, with the same compiled programs."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
-from omegaconf import open_dict
 
+from runner.compose.sweeps import directory_of, numbered, refuse_shared
 from runner.errors import runs_failed
 from runner.process import held
 
@@ -63,7 +61,7 @@ class InProcessLauncher(Launcher):
         """Runs the jobs; the failure of one is reported at once and does not affect the others.
 
         Raises:
-            ValueError: two jobs share a run directory.
+            ConfigError: two jobs share a run directory.
         """
         from runner.process.signals import asked as stop_requested
         from runner.runs.parallel import run_members
@@ -71,10 +69,10 @@ class InProcessLauncher(Launcher):
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         jobs = [
-            self._job(list(overrides), number)
+            numbered(self._context.config_loader, self._config, overrides, number)
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
-        _refuse_shared([(job.hydra.job.num, _directory(job)) for job in jobs])
+        refuse_shared({job.hydra.job.num: directory_of(job) for job in jobs})
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         names = _names(initial_job_idx, job_overrides)
         returns: list[JobReturn] = [_Reported() for _ in jobs]
@@ -90,17 +88,11 @@ class InProcessLauncher(Launcher):
                 returned.status = JobStatus.FAILED
         return returns
 
-    def _job(self, overrides: list[str], number: int) -> Any:
-        config = self._context.config_loader.load_sweep_config(self._config, overrides)
-        with open_dict(config):
-            config.hydra.job.id = config.hydra.job.num = number
-        return config
-
     def _prepared(self, jobs: Sequence[Any], index: int, returns: list[JobReturn]) -> Any:
         """Runs the task of a job, and returns the run if the task only prepared one."""
         from runner.runs.parallel import Prepared
 
-        held.refuse_gone(Path(_directory(jobs[index])))  # before Hydra creates it
+        held.refuse_gone(directory_of(jobs[index]))  # before Hydra creates it
         returned = run_job(
             hydra_context=self._context,
             task_function=self._task,
@@ -120,22 +112,3 @@ def _names(first: int, job_overrides: Sequence[Sequence[str]]) -> list[str]:
     common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
     own = [filter_overrides([text for text in job if text not in common]) for job in job_overrides]
     return [" ".join([f"#{number}", *texts]) for number, texts in enumerate(own, first)]
-
-
-def _directory(job: Any) -> str:
-    previous = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(job)
-    try:
-        return os.path.join(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))
-    finally:
-        HydraConfig.instance().cfg = previous
-
-
-def _refuse_shared(directories: Sequence[tuple[int, str]]) -> None:
-    first: dict[str, int] = {}
-    for number, directory in directories:
-        if first.setdefault(directory, number) != number:
-            raise ValueError(
-                f"hydra.sweep.subdir: jobs {first[directory]} and {number} share the run directory {directory};"
-                " it must contain ${hydra.job.num}"
-            )

@@ -5,8 +5,9 @@
 
 import json
 import logging
+import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.commands.completion import complete as complete_words
 from runner.compose.checks import check, complete
-from runner.compose.choices import loader_of, opened
+from runner.compose.choices import Loader, loader_of, opened
 from runner.compose.command_line import checked
-from runner.compose.sweeps import Job, composed, texts
+from runner.compose.sweeps import Job, composed, directory_of, numbered, refuse_shared, texts
 from runner.compose.tree import TARGET, target_of
 from runner.compose.trust import refuse_linked, trusting_all
 from runner.errors import ConfigError, Occupied
@@ -36,7 +37,7 @@ JOBS = "jobs.json"
 LAUNCHER = "hydra_plugins.runner.inprocess.InProcessLauncher"
 Prepare = Callable[[dict, Path], Callable[[], float | None]]
 Task = Callable[[dict, Path, bool], object]
-Refuse = Callable[[Sequence[dict]], None]
+Refuse = Callable[[Sequence[tuple[dict, Path]]], None]
 
 
 def run(overrides: Sequence[str], folders: Sequence[str], prepare: Prepare) -> float | None:
@@ -91,24 +92,25 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task, refuse: 
         folders: as in `compose`.
         task: runs a job; takes its configuration, its directory, and whether the launcher accepts a run that is
             only prepared.
-        refuse: raises an error if no job of a new sweep can be built; not called if other processes build them.
+        refuse: raises an error if no job can be built and begin in its directory; not called if other processes
+            build them.
 
     Raises:
         ConfigError: one of the jobs, which the message names, is wrong; nothing is written.
         Busy, Occupied: another process writes to the directory of the sweep, or it holds a run.
-        Exception: the error of the first job that failed.
+        Exception: the error of the first job that failed; nothing is written if none can begin.
     """
     overrides, trust = _without_trust(overrides)
     with opened(folders) as hydra, trusting_all(trust):
         master, configs = composed(overrides, hydra)
-        folder = Path(master.hydra.sweep.dir)
+        folder, loader = Path(master.hydra.sweep.dir), loader_of(hydra)
         takes_prepared = target_of(master.hydra.launcher) == LAUNCHER
 
         def job(_: DictConfig) -> object:
             own = HydraConfig.get()
             settings = texts(own.overrides.task)
             known = configs.get(tuple(settings))  # or the sweeper has added the job
-            config = known or checked(settings, loader_of(hydra), {})[0]
+            config = known or checked(settings, loader, {})[0]
             return task(config, Path(own.runtime.output_dir), takes_prepared)
 
         callbacks = Callbacks(master)
@@ -116,17 +118,41 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task, refuse: 
         sweeper = Plugins.instance().instantiate_sweeper(
             hydra_context=context, task_function=job, config=master
         )
-        if takes_prepared and not (folder / JOBS).is_file():
-            refuse(list(configs.values()))
-        with Lock(folder, "sweep"):
-            configs = _frozen(configs, folder)
+        directories = _directories(master, configs, loader)
+        begin = lambda configs: takes_prepared and refuse([*zip(configs.values(), directories, strict=True)])
+        with _begun(configs, folder, begin) as configs:
             callbacks.on_multirun_start(config=master, config_name="config")
             sweeper.sweep(arguments=texts(master.hydra.overrides.task))
             callbacks.on_multirun_end(config=master, config_name="config")
 
 
+def _directories(master: DictConfig, jobs: Iterable[Job], loader: Loader) -> list[Path]:
+    directories = [directory_of(numbered(loader, master, job, number)) for number, job in enumerate(jobs)]
+    refuse_shared(dict(enumerate(directories)))
+    folder = Path(os.path.abspath(master.hydra.sweep.dir))
+    for directory in directories:
+        refuse_linked(*(path for path in (directory, *directory.parents) if folder in path.parents))
+    return directories
+
+
+@contextmanager
+def _begun(
+    configs: dict[Job, dict], folder: Path, begin: Callable[[dict[Job, dict]], object]
+) -> Iterator[dict[Job, dict]]:
+    """Locks the directory of a sweep, and yields the configuration of each job; writes nothing if `begin` fails."""
+    is_new = not folder.exists()
+    if is_new:  # the lock would create it
+        begin(configs)
+    with Lock(folder, "sweep"):
+        frozen = _frozen(configs, folder)
+        if not is_new:
+            begin(frozen)
+        _save(frozen, folder)
+        yield frozen
+
+
 def _frozen(configs: dict[Job, dict], folder: Path) -> dict[Job, dict]:
-    """Returns for each job the configuration of its first start in this folder, and saves new ones.
+    """Returns for each job the configuration of its first start in this folder.
 
     So an edit between two starts of a sweep does not mix two configurations in it.
 
@@ -152,9 +178,16 @@ def _frozen(configs: dict[Job, dict], folder: Path) -> dict[Job, dict]:
             log.warning(
                 "%s keeps the settings it was started with (%s)", " ".join(job), "; ".join(changes[:3])
             )
-    texts = known | {" ".join(job): config for job, config in frozen.items()}
-    replace(path, json.dumps(texts, indent=1).encode())
     return frozen
+
+
+def _save(configs: Mapping[Job, dict], folder: Path) -> None:
+    """Adds the configurations of jobs to those of the folder, and removes what Hydra would write through."""
+    path = folder / JOBS
+    known = read_record(read_small(path), str(path)) if path.exists() else {}
+    texts = known | {" ".join(job): config for job, config in configs.items()}
+    replace(path, json.dumps(texts, indent=1).encode())
+    (folder / "multirun.yaml").unlink(missing_ok=True)
 
 
 def _without_trust(overrides: Sequence[str]) -> tuple[list[str], bool]:

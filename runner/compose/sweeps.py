@@ -1,12 +1,16 @@
 """Composes a sweep and its jobs, and checks them, before anything is built."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from runner.compose.choices import Loader, loader_of
 from runner.compose.command_line import as_config_error, checked, is_hydras
@@ -71,6 +75,38 @@ def jobs(overrides: Sequence[Override]) -> list[list[str]]:
         if override.is_sweep_override() and not list(override.sweep_string_iterator()):
             raise ConfigError(f"{override.input_line}: is no value at all, so the sweep has no jobs")
     return [job for batch in BasicSweeper.split_arguments(list(overrides), None) for job in batch]
+
+
+def numbered(loader: Any, master: DictConfig, settings: Sequence[str], number: int) -> DictConfig:
+    """Returns the composed configuration of a job, which has its number."""
+    job = loader.load_sweep_config(master, list(settings))
+    with (
+        read_write(job.hydra),
+        open_dict(job),
+    ):  # `directory_of` a job that is loaded again makes it read-only
+        job.hydra.job.id = job.hydra.job.num = number
+    return job
+
+
+def directory_of(job: DictConfig) -> Path:
+    """Returns the absolute path of the run directory of a job with a number."""
+    previous = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(job)
+    try:
+        return Path(os.path.abspath(os.path.join(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))))
+    finally:
+        HydraConfig.instance().cfg = previous
+
+
+def refuse_shared(directories: Mapping[int, Path]) -> None:
+    """Raises ConfigError if two jobs, which are given by their numbers, have the same run directory."""
+    first: dict[Path, int] = {}
+    for number, directory in directories.items():
+        if first.setdefault(directory, number) != number:
+            raise ConfigError(
+                f"hydra.sweep.subdir: jobs {first[directory]} and {number} share the run directory {directory};"
+                " it must contain ${hydra.job.num}"
+            )
 
 
 def texts(overrides: object) -> list[str]:

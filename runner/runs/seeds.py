@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from runner.compose.tree import leaves
+from runner.compose.trust import refuse_links
 from runner.errors import runs_failed
 from runner.runs.parallel import Prepared, run_members
 from runner.runs.spread import Spread, spread_of
@@ -25,16 +26,29 @@ def prepared(config: Mapping, known: dict | None = None, saved: bool = False) ->
     return (Training if config["seeds"] is None else Seeds)(config, known, saved)
 
 
-def first_built(configs: Sequence[dict], known: dict) -> "list[tuple[dict, Training | Seeds]]":
-    """Builds the first of several configurations that can be built, and returns both; an empty list if there are none.
+def first_built(
+    jobs: Sequence[tuple[dict, Path]], known: dict
+) -> "list[tuple[dict, Path, Training | Seeds]]":
+    """Builds the first of several jobs that can be built and can begin, or go on, in its directory; writes nothing.
+
+    Args:
+        jobs: the configuration and the directory of each.
+        known: as in `Training`.
+
+    Returns:
+        Its configuration, its directory and its run, or an empty list if there are no jobs.
 
     Raises:
-        Exception: none can be built; the error of the first one.
+        Exception: none can; the error of the first one.
     """
     errors = []
-    for config in configs:
+    for config, path in jobs:
         try:
-            return [(config, prepared(config, known))]
+            refuse_links(path)
+            directory = Directory(path)
+            job = prepared(config, known, directory.is_run)
+            job.refuse_to_continue(directory)
+            return [(config, path, job)]
         except Exception as error:
             errors.append(error)
     if errors:
@@ -91,7 +105,7 @@ class Seeds:
         paths = [own.path / "members" / str(number) for number in range(len(self._seeds))]
         build = lambda number: Prepared(self._member(number) if number else self._first, paths[number])
         with Lock(own.path):
-            self._refuse_to_continue(paths)
+            self.refuse_to_continue(own)
             own.begin(
                 self.config,
                 seed=self.config["seed"],
@@ -110,15 +124,16 @@ class Seeds:
                     raise runs_failed(len(errors), len(outcomes), error) from error
                 raise
 
-    def _refuse_to_continue(self, paths: Sequence[Path]) -> None:
+    def refuse_to_continue(self, directory: Directory) -> None:
         """Raises the error of the first member that cannot be continued; all have the parts of the first one."""
+        directory.claim(self.config)
         origin = self._first.origin()
-        for seed, path in zip(self._seeds, paths, strict=True):
+        for number, seed in enumerate(self._seeds):
             member = copy.copy(self._first)
             member.config = {**member.config, "seed": seed}
-            directory = Directory(path)
-            member.refuse_to_continue(directory, origin)
-            for _ in directory.rows():  # also of a member that has ended: they are summarized with the others
+            own = Directory(directory.path / "members" / str(number))
+            member.refuse_to_continue(own, origin)
+            for _ in own.rows():  # also of a member that has ended: they are summarized with the others
                 pass
 
     def _conclude(self, own: Directory, paths: Sequence[Path], outcomes: Sequence[Any]) -> float | None:

@@ -127,19 +127,19 @@ class Training:
                     raise Stopped(f"stopped at step {start}")
                 return self._train(own, checkpoints, start, progress, stop)
 
-    def refuse_to_continue(self, directory: Directory, origin: Callable[[], Mapping]) -> None:
+    def refuse_to_continue(self, directory: Directory, origin: Callable[[], Mapping] | None = None) -> None:
         """Checks that the run in a directory, if there is one, can be continued as this run; writes nothing.
 
         Args:
             directory: the run directory, which need not exist.
-            origin: returns the fields of `provenance.of` for the data of this run.
+            origin: as returned by `origin`, which is the default; members of one job share it.
 
         Raises:
             Exception: the errors of `run` that it raises before it writes.
         """
         directory.claim(self.config)
         with Checkpoints(directory.path / "checkpoints") as checkpoints:
-            self._continued(directory, checkpoints, origin)
+            self._continued(directory, checkpoints, origin or self.origin())
 
     def _continued(
         self, directory: Directory, checkpoints: Checkpoints, origin: Callable[[], Mapping]

@@ -294,6 +294,23 @@ def test_tables_are_written_through_no_link(name, link, outside, call):
     assert ("is neither a file nor a folder" in errors) == is_refused
 
 
+@pytest.mark.parametrize("lay", [*KINDS.values(), lambda path, outside: path.hardlink_to(outside / "file")])
+def test_the_record_of_a_sweep_is_written_through_no_link(lay, outside, call):
+    lay(Path("all/multirun.yaml").absolute(), outside)
+    code, _, errors = call("-m", "dataset=iris", "steps=1", "figures=false", "seed=0", "hydra.sweep.dir=all")
+    assert code == 0, errors
+    assert "dataset=iris" in Path("all/multirun.yaml").read_text()
+
+
+@pytest.mark.parametrize("subdir", ["link", "link/below"])
+def test_the_jobs_of_a_sweep_lie_in_its_directory(subdir, outside, call):
+    Path("all/link").symlink_to(outside)
+    words = ["seed=0", "hydra.sweep.dir=other/../all", f"hydra.sweep.subdir={subdir}"]
+    code, _, errors = call("-m", "dataset=iris", *words)
+    assert code == 2
+    assert "all/link: is neither a file nor a folder" in errors
+
+
 @pytest.mark.parametrize("where", ["run.json", "config.yaml"])
 def test_what_run_json_says_does_not_decide_what_is_checked(where, outside, call):
     path = Path("all/evil", where)
@@ -351,9 +368,9 @@ def test_the_training_command_follows_no_links_either(outside, call):
     code, _, errors = call("dataset=iris", "hydra.run.dir=all/evil")
     assert code == 2
     assert "is neither a file nor a folder" in errors
-    code, output, _ = call("-m", "dataset=iris", "seed=0", "hydra.sweep.dir=all", "hydra.sweep.subdir=evil")
+    code, _, errors = call("-m", "dataset=iris", "seed=0", "hydra.sweep.dir=all", "hydra.sweep.subdir=evil")
     assert code == 2
-    assert "is neither a file nor a folder" in output
+    assert "is neither a file nor a folder" in errors
 
 
 @pytest.mark.parametrize(
