@@ -120,6 +120,11 @@ def texts(overrides: object) -> list[str]:
 def _checked(jobs: Sequence[Sequence[str]], hydras: Sequence[str], loader: Loader) -> dict[Job, dict]:
     configs, bases = {}, {}
     for number, job in enumerate(jobs):
+        if tuple(job) in configs:
+            same = [*configs].index(tuple(job))
+            raise ConfigError(
+                f"jobs {same} and {number} of the sweep are the same, {' '.join(job)}; name it once"
+            )
         try:
             configs[tuple(job)], loader.jobs[tuple(job)] = checked([*hydras, *job], loader, bases)
         except ConfigError as error:

@@ -35,6 +35,11 @@ def test_a_sweep_is_the_product_of_its_values():
     assert list(configs) == [(f"net={net}", f"seed={seed}") for net in ("mlp", "cnn") for seed in (0, 1)]
 
 
+def test_a_job_that_is_named_twice_is_refused():
+    with pytest.raises(ConfigError, match=r"^jobs 0 and 2 of the sweep are the same, seed=3; name it once$"):
+        sweep("seed=3,4,3")
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
