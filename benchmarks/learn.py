@@ -15,12 +15,11 @@ import signal
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import jax
@@ -36,6 +35,7 @@ from runner.compose.choices import parts
 from runner.compose.command_line import compose
 from runner.environments import CartPole
 from runner.evaluators.means import passes
+from runner.process.workers import end_with_parent
 from runner.runs.training import Training
 
 SEEDS = (0, 1, 2)
@@ -221,16 +221,6 @@ def chosen(commands: list[str]) -> list[Task]:
     if unknown := [command for command in commands if command not in known]:
         sys.exit(f"no task measures {', '.join(unknown)}; name some of {', '.join(sorted(known))}")
     return [task for task in TASKS if not commands or task.command in commands]
-
-
-def end_with_parent() -> None:
-    """Ends this worker when the main process ends, however that happens; it would otherwise wait for work for ever."""
-
-    def watch() -> None:
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from faults.programs import programs, run, weakened
 from faults.tally import Tally
+from runner.process.workers import end_with_parent
 
 LANES = 4  # programs that run in parallel, each with a process that is struck
 HEAD = "| fault | trials | survived | lost | silent | executed |\n|---|---|---|---|---|---|"
@@ -29,7 +30,7 @@ def main() -> None:
         known, without = {name: known[name] for name in asked.only}, {}
     failures = []
     print(HEAD)
-    with ProcessPoolExecutor(LANES, multiprocessing.get_context("spawn")) as lanes:
+    with ProcessPoolExecutor(LANES, multiprocessing.get_context("spawn"), end_with_parent) as lanes:
         names = {lanes.submit(run, program): name for name, program in (known | without).items()}
         for done in as_completed(names):
             name = names[done]
