@@ -10,11 +10,11 @@ import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from faults.programs import programs, run, weakened
+from faults.programs import programs, run, unprotected
 from faults.tally import Tally
 from runner.process.workers import end_with_parent
 
-LANES = 4  # programs that run in parallel, each with a process that is struck
+LANES = 4  # programs that run in parallel, each with a process into which faults are injected
 HEAD = "| fault | trials | survived | lost | silent | executed |\n|---|---|---|---|---|---|"
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="replays what a report names")
     parser.add_argument("--only", nargs="+", choices=programs(True, 0), help="some programs alone")
     asked = parser.parse_args()
-    known, without = programs(asked.quick, asked.seed), weakened(asked.seed)
+    known, without = programs(asked.quick, asked.seed), unprotected(asked.seed)
     if asked.only is not None:
         known, without = {name: known[name] for name in asked.only}, {}
     failures = []
@@ -35,7 +35,7 @@ def main() -> None:
         for done in as_completed(names):
             name = names[done]
             try:
-                failures += (_weak if name in without else _failures)(name, done.result())
+                failures += (_unprotected if name in without else _failures)(name, done.result())
             except Exception as error:  # the others continue
                 failures.append(f"* {name} could not be tried: {error!r}")
     left_out = {"ENOSPC", "EIO", "EACCES", "cuts", "full"} - programs(asked.quick, asked.seed).keys()
@@ -50,7 +50,7 @@ def _failures(name: str, tallies: list[Tally]) -> list[str]:
     return [f"* {tally.fault}: {failure}" for tally in tallies for failure in tally.failures]
 
 
-def _weak(name: str, tallies: list[Tally]) -> list[str]:
+def _unprotected(name: str, tallies: list[Tally]) -> list[str]:
     total = sum(tallies, Tally(f"without the {name}"))
     print(total.row(), flush=True)
     return [f"* {total.fault}: nobody notices"] if total.survived == total.trials else []

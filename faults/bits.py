@@ -35,20 +35,20 @@ INTERVALS = [
 ]
 
 
-def bits(scenario: str = "supervised", every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+def bits(scenario: str = "supervised", every: int = 1, seed: int = 0, disabled: str = "") -> Iterator[Tally]:
     """Trains a run with some choices of intervals: without interruption, resumed several times, and in other chunks.
 
     Args:
         scenario: its name.
         every: one in `every` choices of intervals is tested.
         seed: of the choices, the lengths of chunks and the interruptions.
-        weak: the protection to disable: "step", which determines keys and batches, or "" for none.
+        disabled: the protection to disable: "step", which determines keys and batches, or "" for none.
     """
     tally, chance = Tally(f"{scenario}: other chunks, saves, logs and evaluations"), random.Random(seed)
     plain = [*COMMANDS[scenario], *SMALL]
     if scenario != "ppo":
         plain.append("dataset.batch_size=8")
-    with _without(weak):
+    with _without(disabled):
         wanted, _ = _trained(compose([*plain, "figures=false"]), _whole)
         for number, intervals in enumerate(chance.sample(INTERVALS, len(INTERVALS) // every)):
             words = [*intervals, f"figures={str(number % 9 == 1).lower()}"]
@@ -103,11 +103,13 @@ def _shorter(config: Mapping, place: Path, chance: random.Random) -> None:
     _whole(config, place)
 
 
-def _without(weak: str) -> contextlib.AbstractContextManager:
+def _without(disabled: str) -> contextlib.AbstractContextManager:
     """Disables a protection: with "step", steps are counted from the start of their chunk."""
     own = Program._arguments
     counted = lambda *of: tuple(0 if place == 6 else each for place, each in enumerate(own(*of)))
-    return mock.patch.object(Program, "_arguments", counted) if weak == "step" else contextlib.nullcontext()
+    if disabled == "step":
+        return mock.patch.object(Program, "_arguments", counted)
+    return contextlib.nullcontext()
 
 
 def digest(state: Any) -> str:

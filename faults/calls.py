@@ -7,29 +7,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faults import subject
-from faults.struck import BEFORE, DURING, HAS_SHIM, found, server
+from faults.injected import BEFORE, DURING, HAS_SHIM, outcome_of, server
 from faults.tally import Tally
 
 
-def killed(every: int = 1, seed: int = 0, weak: str = "", last: int | None = None) -> Iterator[Tally]:
+def killed(every: int = 1, seed: int = 0, disabled: str = "", last: int | None = None) -> Iterator[Tally]:
     """Kills the saving process at one in `every` calls, or at random times if calls cannot be counted.
 
     Args:
         every: number of calls from one trial to the next.
         seed: shifts the first trial, or determines the random times.
-        weak: the protection to disable, as in `faults.child.strike`.
+        disabled: the protection to disable, as in `faults.child.inject`.
         last: number of calls before the end that are tested; None means all.
     """
     tally = Tally("killed at a call that changes a file" if HAS_SHIM else "killed at a random time")
     with server() as (children, folder):
-        whole = children.strike(_fresh(folder), weak=weak)
+        whole = children.inject(_fresh(folder), disabled=disabled)
         chance, times = random.Random(seed), (last or 300) // every
         first = max(0, whole["calls"] - (last or whole["calls"])) + 1 + seed % every
         calls = [{"call": call} for call in range(first, whole["calls"] + 1, every)]
         for how in calls or [{"after": chance.uniform(0, whole["seconds"])} for _ in range(times)]:
             place = _fresh(folder)
-            struck = children.strike(place, **how, weak=weak)
-            tally.count(found(place, struck["saved"]), f"{how} of {whole}, {seed=}: {struck}")
+            report = children.inject(place, **how, disabled=disabled)
+            tally.count(outcome_of(place, report["saved"]), f"{how} of {whole}, {seed=}: {report}")
     yield tally
 
 
@@ -37,17 +37,17 @@ def failed(every: int = 1, seed: int = 0, name: str = "EIO") -> Iterator[Tally]:
     """Makes one call fail, or all calls from one on: nothing is lost, and what is not saved is reported."""
     number = getattr(errno, name)
     with server() as (children, folder):
-        calls = children.strike(_fresh(folder))["calls"]
+        calls = children.inject(_fresh(folder))["calls"]
         for sticky in (False, True):
             tally = Tally(f"{name} at {'all calls from one on' if sticky else 'one call'}")
             for call in range(1 + seed % every, calls + 1, every):
                 place = _fresh(folder)
-                struck = children.strike(place, call=call, fault=number, sticky=sticky)
-                outcome = found(place, struck["saved"])
-                kept = struck["status"] == 0 and struck["saved"] == list(DURING)
-                if outcome == "survived" and not kept and struck["status"] != 4:
+                report = children.inject(place, call=call, fault=number, sticky=sticky)
+                outcome = outcome_of(place, report["saved"])
+                kept = report["status"] == 0 and report["saved"] == list(DURING)
+                if outcome == "survived" and not kept and report["status"] != 4:
                     outcome = "silent"
-                tally.count(outcome, f"call {call} of {calls}: {struck}")
+                tally.count(outcome, f"call {call} of {calls}: {report}")
             yield tally
 
 

@@ -1,6 +1,6 @@
-"""A server of processes that save and are struck, forked from one that has imported everything, so each is quick.
+"""A server of processes that save, with injected faults; each is forked from one that has imported everything.
 
-Reads lines of JSON, the arguments of `strike`, and answers each with its result.
+Reads lines of JSON, the arguments of `inject`, and answers each with its result.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ PATIENCE = 60.0  # seconds after which a child hangs
 SHIM = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None
 
 
-def strike(
+def inject(
     directory: str,
     steps: list[int],
     call: int = 0,
@@ -33,19 +33,19 @@ def strike(
     sticky: bool = False,
     after: float | None = None,
     image: tuple[str, str] | None = None,
-    weak: str = "",
+    disabled: str = "",
 ) -> dict[str, Any]:
-    """Starts a child that saves steps, and strikes it.
+    """Starts a child that saves steps, and injects a fault into it.
 
     Args:
         directory: of the checkpoints.
         steps: to save.
-        call: number, from 1, of the call that changes a file at which it is struck; 0 means none. Needs the shim.
+        call: number, from 1, of the call that changes a file at which it fails; 0 means none. Needs the shim.
         fault: errno with which the call fails; 0 means a kill.
         sticky: whether all later calls fail, too.
         after: seconds until the kill, or None.
         image: path of a disk image, and the path to which it is copied at the moment of the kill.
-        weak: the protection to disable, to check that it is needed: "sync", "seal", or "" for none.
+        disabled: the protection to disable, to check that it is needed: "sync", "seal", or "" for none.
 
     Returns:
         A dict with the keys
@@ -54,7 +54,7 @@ def strike(
         seconds: wall-clock time of the child.
         saved: the steps that were reported as saved.
     """
-    child, reader = _start(directory, steps, (call, fault, sticky), weak)
+    child, reader = _start(directory, steps, (call, fault, sticky), disabled)
     begun = time.monotonic()
     status = _wait(child, after, image)
     with os.fdopen(reader) as lines:
@@ -64,13 +64,13 @@ def strike(
     return {**outcome, "seconds": time.monotonic() - begun}
 
 
-def _start(directory: str, steps: list[int], armed: tuple, weak: str) -> tuple[int, int]:
+def _start(directory: str, steps: list[int], armed: tuple, disabled: str) -> tuple[int, int]:
     """Returns the process id of a new child, and the file descriptor of what it reports."""
     reader, writer = os.pipe()
     with warnings.catch_warnings(action="ignore"):  # JAX has no threads before its first array
         child = os.fork()
     if child == 0:
-        _weaken(weak)
+        _disable(disabled)
         _save_and_leave(Path(directory), steps, armed, writer)
     os.close(writer)
     return child, reader
@@ -93,10 +93,10 @@ def _save_and_leave(directory: Path, steps: list[int], armed: tuple, writer: int
         os._exit(status)
 
 
-def _weaken(weak: str) -> None:
-    if weak == "sync":
+def _disable(disabled: str) -> None:
+    if disabled == "sync":
         seals.sync = checkpoints.sync = lambda path: None
-    if weak == "seal":
+    if disabled == "seal":
         own = seals.seal
         seals.seal = lambda folder, note: _seal_in_sight(own, folder, note)
 
@@ -133,4 +133,4 @@ def _copy(image: tuple[str, str] | None) -> None:
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        print(json.dumps(strike(**json.loads(line))), flush=True)
+        print(json.dumps(inject(**json.loads(line))), flush=True)

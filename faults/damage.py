@@ -50,15 +50,15 @@ def intrude(path: Path, chance: random.Random) -> None:
 DAMAGES: tuple[Callable[[Path, random.Random], None], ...] = (flip, truncate, zero, append, delete, intrude)
 
 
-def damage(trials: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+def damage(trials: int = 1, seed: int = 0, disabled: str = "") -> Iterator[Tally]:
     """Damages every file of the newest step, including its seal, in every way.
 
     Args:
         trials: number for each file and way.
         seed: of the positions of the damage.
-        weak: "seal" disables the check of the seals; "" disables nothing.
+        disabled: "seal" disables the check of the seals; "" disables nothing.
     """
-    look = seals.note if weak == "seal" else seals.verify
+    look = seals.note if disabled == "seal" else seals.verify
     with mock.patch.object(seals, "verify", look), tempfile.TemporaryDirectory() as folder:
         saved, tried = Path(folder) / "saved", Path(folder) / "tried"
         subject.save(saved, *STEPS)

@@ -48,13 +48,13 @@ TEXTS = {
 }
 
 
-def hostile(weak: str = "") -> Iterator[Tally]:
+def hostile(disabled: str = "") -> Iterator[Tally]:
     """Runs each command in each hostile directory, and looks for the mark that its programs would leave.
 
     Args:
-        weak: "trust" trusts the directories, to check that the mark is seen, or "".
+        disabled: "trust" trusts the directories, to check that the mark is seen, or "".
     """
-    commands = [["evaluate", ".", "trust_code=true"]] if weak == "trust" else COMMANDS
+    commands = [["evaluate", ".", "trust_code=true"]] if disabled == "trust" else COMMANDS
     tally = Tally("directories that name programs")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -66,7 +66,7 @@ def hostile(weak: str = "") -> Iterator[Tally]:
         program.chmod(0o755)
         for kind, directory in _laid(folder, str(program)):
             for command, code in zip(commands, _call(commands, directory), strict=True):
-                outcome = "silent" if code == 1 and not weak else "survived"
+                outcome = "silent" if code == 1 and not disabled else "survived"
                 tally.count(outcome, f"{kind}, {command}: ends with {code}")
             if mark.exists():
                 mark.unlink()

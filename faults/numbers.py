@@ -89,31 +89,31 @@ class Blind:
         return {"distance": 0.0}, {}
 
 
-def numbers(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+def numbers(every: int = 1, seed: int = 0, disabled: str = "") -> Iterator[Tally]:
     """Adds each kind of value that is not finite to each part of a run, at several steps.
 
     Args:
         every: one in `every` trials is run.
         seed: of the data; it also shifts the first trial.
-        weak: "finite" disables the check of the state; "" disables nothing.
+        disabled: "finite" disables the check of the state; "" disables nothing.
     """
     bad, steps = (np.nan, np.inf, -np.inf), (1, LOG, EVALUATE, LAST - 1, LAST)
     for place in PLACES:
         tally = Tally(f"not finite: {place}")
         trials = [*itertools.product(bad, steps, (1, 3), ("always", "never"))]
         for trial in trials[seed % every :: every]:
-            tally.count(_outcome(place, *trial, seed, weak), f"{trial}, {seed=}")
+            tally.count(_outcome(place, *trial, seed, disabled), f"{trial}, {seed=}")
         yield tally
 
 
-def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, seed: int, weak: str) -> str:
+def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, seed: int, disabled: str) -> str:
     saves = [step for step in range(1, LAST + 1) if step % save_every == 0 or step in (EVALUATE, LAST)]
     due = next(step for step in saves if step >= first)
     latest = {"data": first, "loss": first, "gradient": min(first + 1, due)}.get(place, due)
     scenario, data = _poisoned(place, bad, first, seed)
     how = loop.Loop(LAST, LOG, EVALUATE, save_every, best="distance", mode="min", fuse=fuse)
     with tempfile.TemporaryDirectory() as folder:
-        error = _ended_by(how, scenario, data, Path(folder), seed, weak)
+        error = _ended_by(how, scenario, data, Path(folder), seed, disabled)
         kept = Checkpoints(folder)
         if error is None or not first <= error.step <= latest or not _names(str(error), PLACES[place]):
             return "silent"
@@ -130,9 +130,9 @@ def _outcome(place: str, bad: float, first: int, save_every: int, fuse: str, see
         )
 
 
-def _ended_by(how: Any, scenario: Any, data: Any, folder: Path, seed: int, weak: str) -> NotFinite | None:
+def _ended_by(how: Any, scenario: Any, data: Any, folder: Path, seed: int, disabled: str) -> NotFinite | None:
     off = [mock.patch.object(module, "sync") for module in (checkpoints, seals)]  # no power cuts here
-    off += [mock.patch.object(compiled, "refuse_not_finite")] if weak == "finite" else []
+    off += [mock.patch.object(compiled, "refuse_not_finite")] if disabled == "finite" else []
     with contextlib.ExitStack() as stack:
         for each in off:
             stack.enter_context(each)

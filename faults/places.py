@@ -22,12 +22,12 @@ WORDS = ["dataset=iris", "net.hidden_sizes=[8]", "dataset.batch_size=8", "figure
 ALL = "loop.devices=all"
 CODE = """
 import json, os, sys
-cores, weak, commands = json.loads(sys.argv[1])
+cores, disabled, commands = json.loads(sys.argv[1])
 if cores:
     os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:cores])
 from runner.cli import main
 from runner.storage.run_directory import Directory
-if weak == "fingerprint":
+if disabled == "fingerprint":
     Directory.refuse_other_data = lambda *_: []
 for words in commands:
     main(words)
@@ -51,12 +51,12 @@ PLACES = (Place(1), Place(2), Place(4), Place(1, "1"))
 PLACES += (Place(1, "", 1),) if hasattr(os, "sched_setaffinity") else ()
 
 
-def places(known: Sequence[Place] = PLACES, weak: str = "") -> Iterator[Tally]:
+def places(known: Sequence[Place] = PLACES, disabled: str = "") -> Iterator[Tally]:
     """Begins a run at each place, resumes it at each, and compares it with the uninterrupted run where it began.
 
     Args:
         known: the places.
-        weak: the protection to disable: "fingerprint", or "" for none.
+        disabled: the protection to disable: "fingerprint", or "" for none.
     """
     tally, numbers = Tally("going on with other devices, processors or versions"), range(len(known))
     pairs = list(itertools.product(numbers, repeat=2))
@@ -69,7 +69,7 @@ def places(known: Sequence[Place] = PLACES, weak: str = "") -> Iterator[Tally]:
         older, version = _other_version(folder)
         runs = [[folder / f"{begun}-{now}" for begun in numbers] for now in numbers]
         runs[0].append(older)
-        list(lanes.map(lambda now: _go_on(known[now], runs[now], weak), numbers))
+        list(lanes.map(lambda now: _go_on(known[now], runs[now], disabled), numbers))
         for begun, now in pairs:
             changes = _changes(known[begun], known[now])
             outcome = _outcome(folder / f"{begun}-{now}", folder / f"whole-{begun}", changes)
@@ -102,14 +102,14 @@ def _too_many(folder: Path, place: Place) -> tuple[str, str]:
     return "survived" if refused else "silent", f"64 devices are asked for: {asked.stderr}"
 
 
-def _go_on(place: Place, runs: Sequence[Path], weak: str) -> None:
-    _command(place, [["resume", str(run), "steps=8"] for run in runs], weak)
+def _go_on(place: Place, runs: Sequence[Path], disabled: str) -> None:
+    _command(place, [["resume", str(run), "steps=8"] for run in runs], disabled)
 
 
-def _command(place: Place, commands: list[list[str]], weak: str = "") -> subprocess.CompletedProcess:
+def _command(place: Place, commands: list[list[str]], disabled: str = "") -> subprocess.CompletedProcess:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={place.devices}"
     own = {"XLA_FLAGS": flags, "NPROC": place.variable, "JAX_PLATFORMS": "cpu"}
-    words = [sys.executable, "-c", CODE, json.dumps([place.cores, weak, commands])]
+    words = [sys.executable, "-c", CODE, json.dumps([place.cores, disabled, commands])]
     here = Path(__file__).parents[1]
     return subprocess.run(words, env=os.environ | own, cwd=here, capture_output=True, text=True, check=False)
 

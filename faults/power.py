@@ -15,20 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faults import subject
-from faults.struck import BEFORE, DURING, found, server
+from faults.injected import BEFORE, DURING, outcome_of, server
 from faults.tally import Tally
 from runner.errors import StorageError
 
 CAN_MOUNT = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
 
 
-def cuts(trials: int = 50, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+def cuts(trials: int = 50, seed: int = 0, disabled: str = "") -> Iterator[Tally]:
     """Cuts the power at random moments of two saves: each step that was reported as saved is there afterwards.
 
     Args:
         trials: number of cuts.
         seed: of the moments.
-        weak: the protection to disable, as in `faults.child.strike`.
+        disabled: the protection to disable, as in `faults.child.inject`.
     """
     tally, chance = Tally("power cut, ext4"), random.Random(seed)
     with server() as (children, folder):
@@ -41,12 +41,13 @@ def cuts(trials: int = 50, seed: int = 0, weak: str = "") -> Iterator[Tally]:
             with mounted(disk, "-o", "loop", str(image)):
                 subject.save(place, *BEFORE)
                 after = chance.uniform(0, 1.2 * seconds)
-                struck = children.strike(place, after=after, image=(str(image), str(copy)), weak=weak)
-            if struck["status"] == 0:
-                seconds = struck["seconds"]
+                report = children.inject(place, after=after, image=(str(image), str(copy)), disabled=disabled)
+            if report["status"] == 0:
+                seconds = report["seconds"]
             with mounted(disk, "-o", "loop", str(copy)):
                 tally.count(
-                    found(place, struck["saved"]), f"{trial=} of seed {seed}, after {after:.3f} s: {struck}"
+                    outcome_of(place, report["saved"]),
+                    f"{trial=} of seed {seed}, after {after:.3f} s: {report}",
                 )
     yield tally
 
@@ -68,7 +69,7 @@ def full(trials: int = 20, seed: int = 0) -> Iterator[Tally]:
                 tally.count("silent", f"{trial=} of seed {seed}: no error")
                 continue
             ballast.unlink()
-            tally.count(found(place, []), f"{trial=} of seed {seed}")
+            tally.count(outcome_of(place, []), f"{trial=} of seed {seed}")
     yield tally
 
 

@@ -12,6 +12,7 @@ from faults import (
     damage,
     folders,
     hostile,
+    injected,
     numbers,
     places,
     power,
@@ -21,7 +22,6 @@ from faults import (
     settings,
     starts,
     stops,
-    struck,
     surroundings,
     threads,
 )
@@ -35,7 +35,7 @@ def programs(quick: bool, seed: int) -> dict[str, Program]:
     few = lambda whole, short: short if quick else whole
     part = functools.partial
     known = {name: part(crashes.crashes, few(100, 1), seed, name) for name in crashes.COMMANDS}
-    if struck.HAS_SHIM:
+    if injected.HAS_SHIM:
         known |= {name: part(calls.failed, few(1, 80), seed, name) for name in ("ENOSPC", "EIO", "EACCES")}
     known |= {
         "killed": part(calls.killed, few(1, 40), seed),
@@ -63,22 +63,22 @@ def programs(quick: bool, seed: int) -> dict[str, Program]:
     return known
 
 
-def weakened(seed: int) -> dict[str, Program]:
+def unprotected(seed: int) -> dict[str, Program]:
     """Returns, by the name of each protection, a program that disables it."""
     part = functools.partial
     known = {
-        "sealing before a step is visible": part(calls.killed, 6, seed, weak="seal", last=80),
-        "check of the seal": part(damage.damage, 1, seed, weak="seal"),
-        "vetting of directories": part(hostile.hostile, weak="trust"),
-        "lock": part(starts.starts, 2, seed, weak="lock"),
-        "check of the state": part(numbers.numbers, 20, seed, weak="finite"),
-        "fingerprint of settings": part(settings.settings, 9, seed, weak="fingerprint"),
-        "digest of the data": part(settings.data, 1, seed, weak="fingerprint"),
-        "comparison of places": part(places.places, places.PLACES[:1], weak="fingerprint"),
-        "steps that keys are drawn by": part(bits.bits, "supervised", 27, seed, weak="step"),
+        "sealing before a step is visible": part(calls.killed, 6, seed, disabled="seal", last=80),
+        "check of the seal": part(damage.damage, 1, seed, disabled="seal"),
+        "vetting of directories": part(hostile.hostile, disabled="trust"),
+        "lock": part(starts.starts, 2, seed, disabled="lock"),
+        "check of the state": part(numbers.numbers, 20, seed, disabled="finite"),
+        "fingerprint of settings": part(settings.settings, 9, seed, disabled="fingerprint"),
+        "digest of the data": part(settings.data, 1, seed, disabled="fingerprint"),
+        "comparison of places": part(places.places, places.PLACES[:1], disabled="fingerprint"),
+        "steps that keys are drawn by": part(bits.bits, "supervised", 27, seed, disabled="step"),
     }
     if power.CAN_MOUNT:
-        known["syncing"] = part(power.cuts, 10, seed, weak="sync")
+        known["syncing"] = part(power.cuts, 10, seed, disabled="sync")
     return known
 
 

@@ -35,17 +35,17 @@ ROWS = 40
 LIVES = ["steps=2"], ["steps=4"], ["steps=4", "allow=[data]"]
 
 
-def settings(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+def settings(every: int = 1, seed: int = 0, disabled: str = "") -> Iterator[Tally]:
     """Changes one in `every` settings of a run of each scenario, and checks whether it may be resumed.
 
     Args:
         every: number of settings from one trial to the next.
         seed: of the new values.
-        weak: the protection to disable: "fingerprint", or "" for none.
+        disabled: the protection to disable: "fingerprint", or "" for none.
     """
     frozen, chance = Tally("a setting that shapes the run is changed"), random.Random(seed)
     allowed, free = Tally("such a setting is changed, and allowed"), Tally("a free setting is changed")
-    with tempfile.TemporaryDirectory() as folder, _without(weak):
+    with tempfile.TemporaryDirectory() as folder, _without(disabled):
         for name, words in COMMANDS.items():
             config, run = compose(words), Directory(Path(folder) / name)
             run.begin(config, **ORIGIN)
@@ -61,17 +61,17 @@ def settings(every: int = 1, seed: int = 0, weak: str = "") -> Iterator[Tally]:
     yield from (frozen, allowed, free)
 
 
-def data(bits: int = 10, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+def data(bits: int = 10, seed: int = 0, disabled: str = "") -> Iterator[Tally]:
     """Changes the data of a run, as a table and as arrays, and resumes it.
 
     Args:
         bits: number of trials in each of which a single bit is flipped.
         seed: of these bits, and of the rows.
-        weak: as in `settings`.
+        disabled: as in `settings`.
     """
     tally, chance = Tally("data is changed: a bit, a label, a name, order, length"), random.Random(seed)
     for kind, write in (("csv", _write_table), ("npz", _write_arrays)):
-        with tempfile.TemporaryDirectory() as name, _without(weak):
+        with tempfile.TemporaryDirectory() as name, _without(disabled):
             folder = Path(name)
             drawn = np.random.default_rng(seed)
             x, y = drawn.normal(size=(ROWS, 4)).astype(np.float32), drawn.permutation(ROWS) % 3
@@ -87,9 +87,9 @@ def data(bits: int = 10, seed: int = 0, weak: str = "") -> Iterator[Tally]:
     yield tally
 
 
-def _without(weak: str) -> contextlib.AbstractContextManager:
+def _without(disabled: str) -> contextlib.AbstractContextManager:
     stack = contextlib.ExitStack()
-    if weak == "fingerprint":
+    if disabled == "fingerprint":
         stack.enter_context(mock.patch("runner.storage.run_directory.differences", return_value=[]))
         stack.enter_context(mock.patch("runner.runs.provenance.digest", return_value=""))
     return stack

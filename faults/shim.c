@@ -35,7 +35,7 @@ static int below_at(int folder, const char *path) {
     return below(found);
 }
 
-static int strikes(void) {
+static int fails(void) {
     int now = ++count;
     if (sticky ? now < at : now != at) return 0;
     if (!fault) kill(getpid(), SIGKILL);
@@ -47,7 +47,7 @@ static int strikes(void) {
     type name declared { \
         static type (*own) declared; \
         if (!own) own = dlsym(RTLD_NEXT, #name); \
-        if ((where) && strikes()) return -1; \
+        if ((where) && fails()) return -1; \
         return own given; \
     }
 #define HERE(fd) below_at(fd, NULL)
@@ -73,7 +73,7 @@ FILE_CALL(int, link, (const char *one, const char *two), (one, two), below(two))
         mode_t mode = 0; \
         if (!own) own = dlsym(RTLD_NEXT, #name); \
         if (flags & O_CREAT) { va_list rest; va_start(rest, flags); mode = va_arg(rest, mode_t); va_end(rest); } \
-        if ((flags & (O_CREAT | O_TRUNC)) && (where) && strikes()) return -1; \
+        if ((flags & (O_CREAT | O_TRUNC)) && (where) && fails()) return -1; \
         return own given; \
     }
 

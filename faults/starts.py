@@ -25,20 +25,20 @@ MOST = 0.4  # largest number of seconds until a kill; a few saves fit into it
 _context = multiprocessing.get_context("forkserver")
 
 
-def starts(trials: int = 20, seed: int = 0, weak: str = "") -> Iterator[Tally]:
+def starts(trials: int = 20, seed: int = 0, disabled: str = "") -> Iterator[Tally]:
     """Repeatedly starts processes on one run directory, and kills them.
 
     Args:
         trials: number of each kind.
         seed: of the moments of the kills.
-        weak: "lock" disables the lock; "" disables nothing.
+        disabled: "lock" disables the lock; "" disables nothing.
     """
     _context.set_forkserver_preload(["faults.starts", "orbax.checkpoint"])  # once for all processes
     with tempfile.TemporaryDirectory() as folder:
         tally = Tally("started at once on one run directory")
         for trial in range(1, trials + 1):
             width = WIDTHS[trial % len(WIDTHS)]
-            tally.count(_raced(Path(folder), width, trial, weak), f"{width} starts, trial {trial}")
+            tally.count(_raced(Path(folder), width, trial, disabled), f"{width} starts, trial {trial}")
         yield tally
     with tempfile.TemporaryDirectory() as folder:
         tally, chance = Tally("owner of a run directory killed, its worker alive"), random.Random(seed)
@@ -48,10 +48,10 @@ def starts(trials: int = 20, seed: int = 0, weak: str = "") -> Iterator[Tally]:
         yield tally
 
 
-def _raced(folder: Path, width: int, step: int, weak: str) -> str:
+def _raced(folder: Path, width: int, step: int, disabled: str) -> str:
     gate, reports = _context.Barrier(width, timeout=PATIENCE), _context.Queue()
     started = [
-        _context.Process(target=_start, args=(folder, step, gate, reports, weak)) for _ in range(width)
+        _context.Process(target=_start, args=(folder, step, gate, reports, disabled)) for _ in range(width)
     ]
     for process in started:
         process.start()
@@ -73,8 +73,8 @@ def _raced(folder: Path, width: int, step: int, weak: str) -> str:
     return _newest(folder, step)
 
 
-def _start(folder: Path, step: int, gate: Any, reports: Any, weak: str) -> None:
-    _settle(weak)
+def _start(folder: Path, step: int, gate: Any, reports: Any, disabled: str) -> None:
+    _settle(disabled)
     gate.wait()
     try:
         with Lock(folder):
@@ -126,10 +126,10 @@ def _set(saved: Any, step: int) -> None:
     saved.value = step
 
 
-def _settle(weak: str = "") -> None:
+def _settle(disabled: str = "") -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     jax.config.update("jax_platforms", "cpu")
-    if weak == "lock":
+    if disabled == "lock":
         lock.fcntl.lockf = lambda *_: None
 
 

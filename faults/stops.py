@@ -98,8 +98,8 @@ def _try(trial: Trial, whole: Path, tried: Path) -> tuple[str, str, float]:
     code, complaint = run(tried, trial)
     ended, seconds = time.monotonic(), 0.0
     try:
-        expect(_struck(tried).is_file(), "silent", f"it ends before it is struck, with {code}: {complaint}")
-        seconds = ended - float(_struck(tried).read_text())
+        expect(_mark_of(tried).is_file(), "silent", f"it ends before its signals, with {code}: {complaint}")
+        seconds = ended - float(_mark_of(tried).read_text())
         _judge_end(trial, code, complaint)
         _judge_directory(trial, tried, complaint)
         code, complaint = run(tried)
@@ -112,8 +112,8 @@ def _try(trial: Trial, whole: Path, tried: Path) -> tuple[str, str, float]:
 
 def run(directory: Path, trial: Trial | None = None) -> tuple[int, str]:
     """Runs the command, with the signals of a trial, and returns its exit code and its standard error."""
-    struck = json.dumps([trial and tuple(trial), str(_struck(directory))])
-    words = [sys.executable, "-m", "faults.stops", struck, *WORDS, f"hydra.run.dir={directory}"]
+    mark = json.dumps([trial and tuple(trial), str(_mark_of(directory))])
+    words = [sys.executable, "-m", "faults.stops", mark, *WORDS, f"hydra.run.dir={directory}"]
     ended = subprocess.run(
         [*(IGNORING if trial and trial.kind == KINDS[2] else []), *words],
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
@@ -126,8 +126,8 @@ def run(directory: Path, trial: Trial | None = None) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-def _struck(directory: Path) -> Path:
-    return directory.with_suffix(".struck")
+def _mark_of(directory: Path) -> Path:
+    return directory.with_suffix(".signalled")
 
 
 def expect(fact: bool, outcome: str, why: str) -> None:
@@ -187,11 +187,11 @@ def judge_bits(whole: Path, tried: Path) -> None:
     expect(records[0] == records[1], "silent", "its records are others")
 
 
-def _strike(trial: Trial, struck: Path) -> None:
+def _send(trial: Trial, mark: Path) -> None:
     """Sends the signals to this process, the second as soon as the first has been received."""
     from runner.process import signals
 
-    struck.write_text(str(time.monotonic()))
+    mark.write_text(str(time.monotonic()))
     for count in range(trial.count):
         if count == 2:
             time.sleep(signals.APART)
@@ -200,16 +200,16 @@ def _strike(trial: Trial, struck: Path) -> None:
             time.sleep(0.001)
 
 
-def _arm(trial: Trial, struck: Path) -> None:
+def _arm(trial: Trial, mark: Path) -> None:
     """Installs hooks that send the signals when the phase of the trial begins for the `turn`-th time."""
     turns = itertools.count(1)
 
-    def strike() -> None:
+    def hook() -> None:
         if next(turns) == trial.turn:
-            _strike(trial, struck)
+            _send(trial, mark)
 
     if trial.phase == "importing":
-        sys.meta_path.insert(0, _Finder(strike))
+        sys.meta_path.insert(0, _Finder(hook))
         return
     from runner import evaluators
     from runner.loop import compiled, log_averages
@@ -225,7 +225,7 @@ def _arm(trial: Trial, struck: Path) -> None:
     original = getattr(owner, name)
 
     def hooked(*arguments: Any) -> Any:
-        strike()
+        hook()
         return original(*arguments)
 
     setattr(owner, name, hooked)
@@ -246,9 +246,9 @@ def _main(asked: str, *words: str) -> None:
     from runner.process.compile_cache import keep_compiled_programs
 
     keep_compiled_programs()  # before the hooks are installed, which imports JAX
-    trial, struck = json.loads(asked)
+    trial, mark = json.loads(asked)
     if trial is not None:
-        _arm(Trial(*trial), Path(struck))
+        _arm(Trial(*trial), Path(mark))
     from runner.cli import command
 
     sys.argv = ["runner", *words]

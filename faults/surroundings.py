@@ -20,7 +20,7 @@ from faults.stops import PATIENCE, WORDS, Wrong, expect, judge_bits
 from faults.tally import Tally
 
 LANES = 4  # commands that run in parallel
-RECORDS = 9  # of a run, at which it can be struck
+RECORDS = 9  # of a run, at which a fault can be injected
 Run = tuple[int, str]  # exit code and standard error
 # Shells that start the command with a changed output; `$@` is the command.
 OUTPUTS = {
@@ -117,7 +117,7 @@ def _whole(folder: Path) -> Path:
 def _try(
     kind: str | None, shell: list[str], expected: int, turn: int, whole: Path, directory: Path
 ) -> tuple[str, str]:
-    """Returns the outcome of a command that is struck, and of the same command after it, and the reason."""
+    """Returns the outcome of a command with an injected fault, and of the same command after it, and the reason."""
     code, complaint = _run(directory, kind and [kind, turn], shell)
     try:
         expect(code == expected, "silent", f"it exits with {code}: {complaint}")
@@ -140,8 +140,8 @@ def _try(
     return "survived", ""
 
 
-def _run(directory: Path, strike: list | None = None, shell: list[str] | None = None) -> Run:
-    words = [sys.executable, "-m", "faults.surroundings", json.dumps([strike, str(directory)])]
+def _run(directory: Path, fault: list | None = None, shell: list[str] | None = None) -> Run:
+    words = [sys.executable, "-m", "faults.surroundings", json.dumps([fault, str(directory)])]
     ended = subprocess.run(
         [*(shell or []), *words, *WORDS, f"hydra.run.dir={directory}"],
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
@@ -154,7 +154,7 @@ def _run(directory: Path, strike: list | None = None, shell: list[str] | None = 
     return ended.returncode, ended.stderr
 
 
-def _strike(kind: str, directory: Path) -> None:
+def _inject(kind: str, directory: Path) -> None:
     """Does to this process or its directory what the trial asks for."""
     moved = directory.with_suffix(".moved")
     if kind == "hang up":
@@ -180,7 +180,7 @@ def _arm(kind: str, turn: int, directory: Path) -> None:
 
     def hooked(*arguments: Any) -> Any:
         if next(turns) == turn:
-            _strike(kind, directory)
+            _inject(kind, directory)
         return add(*arguments)
 
     log_averages.Record.add = hooked
@@ -190,9 +190,9 @@ def _main(asked: str, *words: str) -> None:
     from runner.process.compile_cache import keep_compiled_programs
 
     keep_compiled_programs()  # before the hook is installed, which imports JAX
-    strike, directory = json.loads(asked)
-    if strike is not None:
-        _arm(*strike, Path(directory))
+    fault, directory = json.loads(asked)
+    if fault is not None:
+        _arm(*fault, Path(directory))
     from runner.cli import command
 
     sys.argv = ["runner", *words]

@@ -21,7 +21,7 @@ def test_it_is_reported_with_its_step_and_name_and_never_saved():
 
 
 def test_without_the_check_of_the_state_some_would_be_saved():
-    assert sum(faults.numbers.numbers(every=20, weak="finite"), Tally("all")).silent
+    assert sum(faults.numbers.numbers(every=20, disabled="finite"), Tally("all")).silent
 
 
 @pytest.fixture

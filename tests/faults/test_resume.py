@@ -23,7 +23,7 @@ def test_a_run_of_other_settings_or_data_is_not_gone_on_with(program):
 
 @pytest.mark.parametrize("program", [settings, data])
 def test_without_the_fingerprint_it_is(program):
-    frozen, *_ = program(9, weak="fingerprint")
+    frozen, *_ = program(9, disabled="fingerprint")
     assert frozen.silent == frozen.trials > 0
 
 
@@ -33,17 +33,17 @@ def test_chunks_saves_logs_and_evaluations_change_no_bit(scenario):
 
 
 def test_steps_that_count_from_the_start_of_a_chunk_are_detected():
-    (tally,) = bits(every=27, weak="step")
+    (tally,) = bits(every=27, disabled="step")
     assert tally.silent > 0
 
 
 def test_other_devices_processors_and_versions_are_reported_and_silence_is_detected():
     known = [Place(1), Place(2, "1")]
     with ThreadPoolExecutor() as executor:
-        weak = executor.submit(list, places(known[:1], weak="fingerprint"))
+        disabled = executor.submit(list, places(known[:1], disabled="fingerprint"))
         (tally,) = places(known)
     assert (tally.survived, tally.trials) == (6, 6), tally.failures
-    assert [(tally.silent, tally.trials) for tally in weak.result()] == [(1, 3)]  # that of the version
+    assert [(tally.silent, tally.trials) for tally in disabled.result()] == [(1, 3)]  # that of the version
 
 
 def test_the_horizon_of_what_is_no_optimizer_shapes_the_run():

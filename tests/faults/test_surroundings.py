@@ -26,5 +26,5 @@ def test_directories_that_are_trusted_do_execute(monkeypatch):
     monkeypatch.setattr(hostile, "CONFIGURATIONS", chosen)
     monkeypatch.setattr(hostile, "GIT", {})
     monkeypatch.setattr(hostile, "TEXTS", {})
-    (tally,) = hostile.hostile(weak="trust")
+    (tally,) = hostile.hostile(disabled="trust")
     assert tally.executed == 1

@@ -1,4 +1,4 @@
-"""Processes that are struck while they save checkpoints."""
+"""Processes that save checkpoints, with a fault that is injected."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ HAS_SHIM = sys.platform == "linux" and shutil.which("cc") is not None
 
 
 class Server:
-    """A server of children that are struck, one after the other.
+    """A server of children that save checkpoints, one after the other, with faults.
 
     Args:
         folder: where the shim is compiled; the children must save below it.
@@ -40,8 +40,8 @@ class Server:
             text=True,
         )
 
-    def strike(self, place: Path, **how: Any) -> dict[str, Any]:
-        """Strikes a child that saves `DURING`; arguments and result are those of `faults.child.strike`."""
+    def inject(self, place: Path, **how: Any) -> dict[str, Any]:
+        """Injects a fault into a child that saves `DURING`; arguments and result are those of `faults.child.inject`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = {"directory": str(place), "steps": DURING, **how}
@@ -62,8 +62,8 @@ def server() -> Iterator[tuple[Server, Path]]:
             yield opened, folder
 
 
-def found(place: Path, saved: list[int]) -> str:
-    """Returns the outcome of a struck process: what it has left on disk, and whether a new one can continue."""
+def outcome_of(place: Path, saved: list[int]) -> str:
+    """Returns the outcome of an injected fault: what it has left on disk, and whether a new one can continue."""
     try:
         for step in Checkpoints(place).steps:
             Checkpoints(place).restore(subject.state(0), step)
