@@ -33,7 +33,7 @@ LONGEST = 2000  # characters of a message; a file from somebody else may hold lo
 OWN = Path(__file__).parent
 # Frames of these libraries are skipped when the file and line of a fault are shown, in favor of the caller's code.
 LIBRARIES = {"absl", "chex", "flax", "haiku", "hydra", "jax", "jaxlib", "matplotlib", "numpy", "omegaconf"}
-LIBRARIES |= {"optax", "orbax", "PIL", "scipy", "sklearn", "yaml"}
+LIBRARIES |= {"optax", "orbax", "PIL", "polars", "scipy", "sklearn", "yaml"}
 
 
 class RunnerError(Exception):

@@ -1,6 +1,6 @@
 """The spec of a dataset: shapes, dtypes, statistics and classes, from which nets are initialized."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -19,10 +19,41 @@ class Modes(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column of a table: numbers, or texts that are encoded as one 0/1 feature per category."""
+    """One column of a table, and how its cells become features.
+
+    Numbers and dates are one feature, texts one 0/1 feature for each category. What is stored comes from the training
+    rows.
+    """
 
     name: str
-    categories: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()  #: of texts; empty for numbers and dates
+    dates: str | None = (
+        None  #: the notation of dates, which are days since 1970, or None for numbers and texts
+    )
+    offset: float = 0.0  #: subtracted in float64 from numbers before they are rounded to float32
+    fill: float | str | None = None  #: what a missing cell counts as, or None if it is refused
+    unseen: str | None = None  #: the category that a text which is none counts as, or None if it is refused
+    indicator: bool = False  #: whether a 0/1 feature follows that says whether the cell is missing
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return (len(self.categories) or 1) + self.indicator
+
+    def to_json(self) -> list:
+        """Returns the name, the categories and, if any differs from its default, the other fields."""
+        other = {
+            name: value
+            for name, value in self._asdict().items()
+            if name not in ("name", "categories") and value != self._field_defaults[name]
+        }
+        return [self.name, list(self.categories), *([other] if other else [])]
+
+    @classmethod
+    def from_json(cls, saved: Sequence) -> "Column":
+        """Returns a column from `to_json`."""
+        name, categories, *other = saved
+        return cls(name, tuple(categories), **(other[0] if other else {}))
 
 
 class Feature(NamedTuple):
@@ -110,7 +141,7 @@ class Spec:
             "features": {name: [list(shape), dtype] for name, (shape, dtype) in self.features.items()},
             "classes": self.classes,
             "labels": list(self.labels),
-            "columns": [[name, list(categories)] for name, categories in self.columns],
+            "columns": [column.to_json() for column in self.columns],
             "target": self.target,
             "vocabulary": list(self.vocabulary),
             "entropy": None if self.entropy is None else float(self.entropy),
@@ -119,7 +150,7 @@ class Spec:
     @classmethod
     def from_json(cls, saved: Mapping) -> "Spec":
         """Returns a spec from `to_json`; its statistics are zeros and ones of the right shapes."""
-        columns = [Column(name, tuple(categories)) for name, categories in saved["columns"]]
+        columns = [Column.from_json(column) for column in saved["columns"]]
         features = {name: Feature(tuple(shape), dtype) for name, (shape, dtype) in saved["features"].items()}
         shapes = {
             name: shape[-1:] if len(shape) > 1 else shape

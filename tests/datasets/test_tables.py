@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from runner.core import Spec
+from runner.core import Column, Spec
 from runner.datasets import csv, read_rows
 
 COLOURS = ["red", "green", "blue"]
@@ -30,12 +30,12 @@ def whole(source):
     return {name: np.asarray(rows) for name, rows in source.arrays.items()}
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\n\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_texts_become_categories_and_classes(write, delimiter, newline, mark):
     data = csv(write(mark + flowers(delimiter=delimiter, newline=newline)), "kind", batch_size=8)
-    assert data.spec.columns == (("length", ()), ("colour", ("blue", "green", "red")))
+    assert data.spec.columns == (Column("length"), Column("colour", ("blue", "green", "red")))
     assert (data.spec.labels, data.spec.classes, data.spec.target) == (("aster", "rose"), 2, "kind")
     rows = [whole(source) for source in data]
     x, y = (np.concatenate([part[name] for part in rows]) for name in "xy")
@@ -106,10 +106,10 @@ BODY = "".join(f"{number},{number % 2}\n" for number in range(9))
         (",x,y\n0,1,2\n", "path: column 1 in the header of {path} has no name; name it or remove it"),
         ("x,y\n1,2\n1,2,3\n", "path: line 3 of {path} has 3 cells; the header has 2"),
         ("x,y\n\n1,2\n1\n", "path: line 4 of {path} has 1 cells; the header has 2"),
-        ("x|y\n1|2\n", "path: {path} has one column, 'x|y'; commas, semicolons or tabs part columns"),
+        ("x:y\n1:2\n", "path: {path} has one column, 'x:y'; commas, semicolons, tabs or | part columns"),
         ('x,y\n"1,2\n', "path: line 2 of {path}: unexpected end of data"),
         (b"x,y\n\xff,2\n", "path: {path} is not UTF-8 text (byte 4); save it as UTF-8"),
-        ("x,y\n1,2\n".encode("utf-16"), "path: {path} is not UTF-8 text (byte 0)"),
+        ("x,y\n1,2\n".encode("utf-16")[:-1], "path: {path} is not UTF-16 text (byte 16)"),
         ("x,z\n1,2\n", "target: {path} has no column 'y'; it has x, z"),
         ("x,y\n1,0\na,1\n", "x: line 3 of {path} is 'a'; need a finite number, as in other rows"),
         ('z,x,y\n"a\nb",1,0\nc,,1\n', "x: line 4 of {path} is empty; need a finite number"),
