@@ -79,7 +79,14 @@ HELP = {
     ),
     "predict": Help("RUN FILE [OPTION...]", {**STEP, **TRUST}, ["runs/houses houses.csv"]),
     "parts": Help("[GROUP]", {}, ["", "net"]),
-    "ls": Help("[FOLDER] [OPTION...]", JSON, ["", "runs", "runs --json"]),
+    "ls": Help(
+        "[FOLDER] [OPTION...] [SETTING=VALUE...]",
+        {
+            "SETTING=VALUE": "list only runs with this setting, choice, status, name or tag; * and ? match any text",
+            **JSON,
+        },
+        ["", "runs", "runs tags=baseline status=finished", "runs scenario=gan 'name=ring*' --json"],
+    ),
     "show": Help(RUN, JSON, ["runs/digits", "runs/digits --json"]),
     "diff": Help("RUN RUN", {}, ["runs/digits runs/ring"]),
     "compare": Help(

@@ -3,19 +3,13 @@
 import dataclasses
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from runner.errors import describe
 from runner.process import terminal
 from runner.process.terminal import escaped, table
-from runner.storage.run_info import UNREADABLE, RunInfo
-
-SWEEPS = ("jobs.json", "multirun.yaml")  # a file in the folder of each sweep, of runner or of Hydra
 
 if TYPE_CHECKING:
     from runner.runs.comparison import Comparison
@@ -69,46 +63,6 @@ def parts(group: str | None = None) -> None:
 
 def _settings(settings: Mapping) -> str:
     return "  ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
-
-
-def ls(folder: str = ".", as_json: bool = False) -> None:
-    """Lists the runs below a folder; a sweep in it is one line."""
-    from runner.compose.checks import check_run
-    from runner.compose.names import choice_of
-    from runner.compose.tree import targets_of
-    from runner.storage.run_directory import Directory, below
-
-    if not Path(folder).is_dir():
-        raise ValueError(f"{folder}: there is no such folder")
-    rows, found = [], []
-    sweeps: dict[Path, list[tuple[RunInfo, dict]]] = {}
-    paths = {*below(folder)}
-    for path in sorted(path for path in paths if as_json or not paths & {*path.parents}):
-        run = Directory(path)
-        try:
-            config, info = check_run(run.described()), run.info
-            scenario, data = (choice_of(*targets_of(config[part])) for part in ("scenario", "dataset"))
-            sweep = _sweep(path, Path(folder))
-            if sweep is None:
-                seeds, step = _seeds(config), _step(info, config)
-                rows.append((str(path), info.status, scenario, data, seeds, step, _best(info.best)))
-            else:
-                sweeps.setdefault(sweep, []).append((info, config["loop"]))
-            known = {"status": info.status, "scenario": scenario, "dataset": data, "seed": info.seed}
-            known["sweep"] = None if sweep is None else str(sweep)
-            found.append(
-                {"run": str(path), **known, "step": info.step, "steps": config["steps"], "best": info.best}
-            )
-        except (ValueError, OSError) as error:  # the others are listed all the same
-            rows.append((str(path), UNREADABLE, "", "", "", "", ""))
-            found.append({"run": str(path), "status": UNREADABLE, "error": describe(error)})
-    if as_json:
-        return show_json(found)
-    rows += [(str(sweep), _statuses(runs), "", "", "", "", _best_of(runs)) for sweep, runs in sweeps.items()]
-    show_table("runs", ("run", "status", "scenario", "dataset", "seed", "step", "best"), sorted(rows))
-    for each in found:
-        if "error" in each:
-            show_line(f"{each['run']}: {each['error']}")
 
 
 def show(run: str, as_json: bool = False) -> None:
@@ -214,43 +168,3 @@ def _rows(values: Mapping) -> list[tuple[str, str]]:
 def _last(run: "Directory") -> dict[str, object]:
     """Returns the last recorded value of each metric."""
     return {name: value for row in run.rows() for name, value in row.items()}
-
-
-def _seeds(config: Mapping) -> str:
-    first, count = config["seed"], config["seeds"]
-    return str(first) if count is None else f"{first} to {first + count - 1}"
-
-
-def _step(info: RunInfo, config: Mapping) -> str:
-    return f"{'?' if info.step is None else info.step}/{config['steps']}"
-
-
-def _best(best: Mapping) -> str:
-    return (
-        "" if best["value"] is None else f"{best['metric'].removeprefix('validation/')} {best['value']:.4g}"
-    )
-
-
-def _sweep(path: Path, folder: Path) -> Path | None:
-    """Returns the sweep of a run that is below a folder and not the folder itself, or None."""
-    inner = path.parents[: max(0, len(path.relative_to(folder).parts) - 1)]
-    return next((each for each in inner for name in SWEEPS if (each / name).is_file()), None)
-
-
-def _statuses(runs: Sequence[tuple[RunInfo, dict]]) -> str:
-    counts = Counter(info.status for info, _ in runs)
-    return f"{len(runs)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
-
-
-def _best_of(runs: Sequence[tuple[RunInfo, dict]]) -> str:
-    """Returns the best of the best values, or "" if the runs do not agree on the metric and its direction."""
-    from runner.core.declarations import direction
-    from runner.loop.best import rank
-
-    recorded = [(info, loop) for info, loop in runs if info.best["value"] is not None]
-    name = lambda info: info.best["metric"].removeprefix("validation/")
-    known = {(name(info), loop["mode"] or direction(name(info), info.declared)) for info, loop in recorded}
-    mode = next((mode for _, mode in known), None)
-    if len(known) != 1 or mode is None:
-        return ""
-    return _best(min((info.best for info, _ in recorded), key=lambda best: rank(best["value"], mode)))

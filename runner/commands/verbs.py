@@ -13,7 +13,6 @@ from runner.commands.help import HELP, help_of
 from runner.commands.listings import (
     compare,
     diff,
-    ls,
     parts,
     show,
     show_json,
@@ -22,6 +21,7 @@ from runner.commands.listings import (
     show_text,
     status,
 )
+from runner.commands.ls import ls
 from runner.commands.words import is_word, plain, takes
 from runner.process import signals
 from runner.process.files import replace_all

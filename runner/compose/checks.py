@@ -55,7 +55,11 @@ TOP = {  # of each setting of a run itself: its types, their names in messages, 
     "figures": ((bool,), "true or false"),
     "allow": NAMES,
     "traceback": ((bool,), "true or false"),
+    "name": ((str, OFF), "a text or null"),
+    "tags": NAMES,
+    "notes": ((str, OFF), "a text or null"),
 }
+LABELS = ("name", "tags", "notes")  # what somebody calls a run, which changes nothing in it
 PARTS = ("loop", "dataset", "scenario", "evaluation")
 DEFAULTS = {"one_batch": False, "figures": True, "traceback": False}  # of configurations saved without them
 

@@ -96,8 +96,7 @@ class Training:
 
         Args:
             directory: created if it does not exist.
-            progress: creates the writer that shows the progress, from the number of steps, the first step and the
-                steps of an epoch.
+            progress: creates the writer that shows it, from the number of steps, the first step and those of an epoch.
             stop: returns whether to save and stop.
 
         Returns:
@@ -118,6 +117,7 @@ class Training:
             origin = self.origin()
             before, start, changes = self._continued(own, checkpoints, origin)
             if before and self._has_ended(before, start):
+                own.relabel(self.config)
                 log.info("already finished at step %d: %s", start, own.path)
                 return before.best["value"]
             self._begin(own, start, origin(), before, changes)

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runner.compose.checks import with_defaults
+from runner.compose.checks import LABELS, with_defaults
 from runner.compose.paths import is_path
 from runner.compose.signatures import Missing, signature
 from runner.compose.tree import Node, leaves, target_of
 
 FREE = {
+    *LABELS,
     "steps",
     "figures",
     "allow",

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from runner.compose.checks import check, complete
+from runner.compose.checks import LABELS, check, complete
 from runner.compose.paths import located
 from runner.compose.tree import leaves
 from runner.compose.trust import read_plain, refuse_code, refuse_linked, refuse_links, trusts_all
@@ -210,7 +210,7 @@ class Directory:
             raise OSError(error.errno, f"run directory: {error.strerror}", str(self.path)) from error
         for draft in self._drafts():  # nothing else writes these files while the lock is held
             draft.unlink(missing_ok=True)
-        plain = yaml.safe_dump({**config, "allow": None}, sort_keys=False)  # `allow` is for one start only
+        plain = self._plain(config)
         self.update_info(
             **fields,
             status="running",
@@ -220,7 +220,19 @@ class Directory:
             bad_step=None,
             goes_on=self.resume_command,
         )
-        replace(self.path / CONFIG, plain.encode())  # last, because it makes the directory a run
+        replace(self.path / CONFIG, plain)  # last, because it makes the directory a run
+
+    def relabel(self, config: Mapping) -> None:
+        """Writes the labels of a configuration to that of a finished run, if they are others."""
+        if any(config[key] not in (None, self.config[key]) for key in LABELS):
+            replace(self.path / CONFIG, self._plain(config))
+
+    def _plain(self, config: Mapping) -> bytes:
+        """Returns the content of the configuration's file, in which labels that are null stay as they were."""
+        saved = self.config if self.is_run else {}
+        kept = {key: saved[key] for key in LABELS if config[key] is None and key in saved}
+        # `allow` is for one start only
+        return yaml.safe_dump({**config, **kept, "allow": None}, sort_keys=False).encode()
 
     def _drafts(self) -> list[Path]:
         return [draft for name in (CONFIG, RUN_INFO) for draft in drafts(self.path / name)]
