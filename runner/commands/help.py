@@ -31,6 +31,10 @@ DATA = {
     "allow=data": "evaluate data that have changed since the run began",
 }
 JSON = {"--json": "print one JSON value and nothing else; what is not finite is null"}
+ORDER = {
+    "by=METRIC": "the metric that orders the runs; by default that of loop.best",
+    "mode=min|max": "which values are better; by default as the metric declares it",
+}
 SHOWN = {"--help": "show this help", "traceback=true": "show the whole traceback of an error"}
 RUN = "RUN [OPTION...]"
 
@@ -91,13 +95,10 @@ HELP = {
     "diff": Help("RUN RUN", {}, ["runs/digits runs/ring"]),
     "compare": Help(
         "FOLDER [OPTION...]",
-        {
-            "by=METRIC": "the metric that orders the runs; by default that of loop.best",
-            "mode=min|max": "which values are better; by default as the metric declares it",
-            **JSON,
-        },
+        {**ORDER, **JSON},
         ["runs/rates", "runs/rates by=accuracy", "runs/rates --json"],
     ),
+    "best": Help("FOLDER [OPTION...]", {**ORDER, **JSON}, ["runs/rates", "runs/rates by=accuracy --json"]),
 }
 
 

@@ -55,7 +55,7 @@ def run(overrides: Sequence[str], folders: Sequence[str], prepare: Prepare) -> f
     """
     overrides, trust = _without_trust(overrides)
     with opened(folders) as hydra, _hydra_config_of_the_caller(), trusting_all(trust):
-        config, whole = checked(overrides, loader_of(hydra), {})
+        config, whole = checked(_repeating(overrides, loader_of(hydra)), loader_of(hydra), {})
         if whole.hydra.mode == RunMode.MULTIRUN:
             raise ConfigError("hydra.mode: MULTIRUN is a sweep; add -m")
         HydraConfig.instance().set_config(whole)
@@ -102,7 +102,7 @@ def sweep(overrides: Sequence[str], folders: Sequence[str], task: Task, refuse: 
     """
     overrides, trust = _without_trust(overrides)
     with opened(folders) as hydra, trusting_all(trust):
-        master, configs = composed(overrides, hydra)
+        master, configs = composed(_repeating(overrides, loader_of(hydra)), hydra)
         folder, loader = Path(master.hydra.sweep.dir), loader_of(hydra)
         takes_prepared = target_of(master.hydra.launcher) == LAUNCHER
 
@@ -197,6 +197,21 @@ def _without_trust(overrides: Sequence[str]) -> tuple[list[str], bool]:
         if text not in ("trust_code=true", "trust_code=false"):
             raise ConfigError(f"trust_code: {text.partition('=')[2]!r} is not true or false")
     return [text for text in overrides if text not in trusting], "trust_code=true" in trusting
+
+
+def _repeating(overrides: Sequence[str], loader: Loader) -> list[str]:
+    """Returns the settings without `from=RUN`, whose configuration the loader then changes instead of the defaults.
+
+    Raises:
+        ConfigError: several runs are named.
+        ValueError: there is no such run, or it is not trusted.
+    """
+    runs = [text for text in overrides if text.startswith("from=")]
+    if len(runs) > 1:
+        raise ConfigError(f"{' '.join(runs)}: name the directory of one run")
+    for run in runs:  # its name may have characters that Hydra's grammar reads as others, such as a comma
+        loader.saved = Directory(run.removeprefix("from=")).vetted()
+    return [text for text in overrides if text not in runs]
 
 
 def refuse_direction(loop: Mapping, asked: object) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,28 @@ def compare(folder: str, by: str | None = None, mode: str | None = None, as_json
     terminal.show(compared)
     rows, page = compared.write()
     show_line(f"written to {rows} and {page}")
+
+
+def best(folder: str, by: str | None = None, mode: str | None = None, as_json: bool = False) -> None:
+    """Shows the best of the runs below a folder, and the command that repeats it."""
+    from runner.runs import comparison
+
+    compared = comparison.compare(folder, by, mode)
+    first = compared.rows[0]
+    if compared.by is None or first.best is None:
+        raise ValueError(f"{folder}: no run has a value by which runs compare; name a metric by by=METRIC")
+    path = str(compared.folder / first.place)
+    repeat = shlex.join(["runner", f"from={path}"])
+    if as_json:
+        row = {"run": path, "by": compared.by, "mode": compared.mode, "best": first.best}
+        return show_json({**row, "step": first.best_step, "settings": first.settings, "repeat": repeat})
+    show_line(f"run: {path}")
+    show_line(
+        f"{compared.by}: {first.best:.6g} at step {first.best_step}, the {compared.mode} of {len(compared.rows)} runs"
+    )
+    for key, value in first.settings.items():
+        show_line(f"{key}: {value}")
+    show_line(f"repeat by: {repeat}")
 
 
 def _as_json(compared: "Comparison") -> dict:

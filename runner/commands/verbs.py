@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runner.commands.check import check
 from runner.commands.help import HELP, help_of
 from runner.commands.listings import (
+    best,
     compare,
     diff,
     parts,
@@ -223,6 +224,7 @@ VERBS = {
         show,
         diff,
         compare,
+        best,
     )
 }
 

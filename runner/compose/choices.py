@@ -1,6 +1,6 @@
 """The choices of each part: where their files are searched, and which of them are listed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -116,12 +116,14 @@ class Loader(ConfigLoaderImpl):
 
     Attributes:
         jobs: the composed configurations, by the settings of the job.
+        saved: the configuration of the run that is repeated with changes, or None.
     """
 
     def __init__(self, path: ConfigSearchPath):
         super().__init__(path)
         self.repository = Repository(path)
         self.jobs: dict[tuple[str, ...], DictConfig] = {}
+        self.saved: Mapping[str, Node] | None = None
 
     def load_configuration(
         self,

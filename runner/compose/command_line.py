@@ -18,6 +18,7 @@ from runner.compose.checks import OFF, check, refuse_unused, without_leftovers
 from runner.compose.choices import Loader, choices_with, loader_of, opened, settle
 from runner.compose.named import is_dotted, takes_names
 from runner.compose.overrides import parse, quoted, refuse_twice
+from runner.compose.repeated import repeated
 from runner.compose.signatures import Missing, of_all, signature
 from runner.compose.tree import TARGET, Node, is_part, is_reference, leaves, referenced, targets_of
 from runner.errors import ConfigError
@@ -112,7 +113,8 @@ def change(config: Mapping, overrides: Sequence[str], free: Sequence[str]) -> di
 def _load(loader: Loader, overrides: Sequence[Override]) -> DictConfig:
     texts = [str(override.input_line) for override in overrides]
     with as_config_error():
-        return loader.load_configuration("config", texts, run_mode=RunMode.RUN)
+        config = loader.load_configuration("config", texts, run_mode=RunMode.RUN)
+    return config if loader.saved is None else repeated(config, loader.saved, overrides)
 
 
 def _changed(base: DictConfig, values: Sequence[Override], overrides: Sequence[Override]) -> DictConfig:

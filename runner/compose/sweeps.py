@@ -43,10 +43,13 @@ def composed(overrides: Sequence[str], hydra: Hydra) -> tuple[DictConfig, dict[J
     hydras = [text for text in overrides if is_hydras(text) and not text.startswith(PARAMS)]
     try:
         with as_config_error():
+            # Only those of Hydra, if the others change a saved run, whose settings this composition does not have.
+            own_too = [text for text in overrides if loader.saved is None or is_hydras(text)]
             asked = [
-                f"++{text}" if text.startswith(PARAMS) else text for text in overrides
+                f"++{text}" if text.startswith(PARAMS) else text for text in own_too
             ]  # their keys are new
             master = hydra.compose_config("config", asked, RunMode.MULTIRUN)
+            master.hydra.overrides.task = [text for text in overrides if not is_hydras(text)]
     except ConfigError:
         _checked(jobs(own), hydras, loader)  # which says it by the nearest known name
         raise
