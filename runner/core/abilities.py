@@ -1,4 +1,4 @@
-"""Optional abilities of scenarios and evaluators: protocols of one member each, which `supports` looks up by name."""
+"""Optional abilities of scenarios, evaluators and sources: small protocols, which `supports` looks up by name."""
 
 import dataclasses
 import difflib
@@ -25,6 +25,7 @@ __all__ = [
     "Encoding",
     "Judging",
     "Naming",
+    "Positioned",
     "Predicting",
     "Reconstructing",
     "Sampling",
@@ -173,6 +174,18 @@ class Compiling(Protocol):
 
     def compile(self, scenario: Scenario, state: PyTree, source: Source) -> None:
         """Compiles the evaluation, from shapes and dtypes of the state."""
+        ...
+
+
+class Positioned(Protocol):
+    """A source of which a run can be resumed only from a position that its checkpoint contains."""
+
+    def position(self, batch: int) -> object:
+        """Returns what is needed to continue with a batch, the next or the last one; JSON can represent it."""
+        ...
+
+    def seek(self, batch: int, position: object) -> None:
+        """Continues with a batch, from what `position` returned before the run was interrupted, or None."""
         ...
 
 

@@ -9,6 +9,7 @@ from runner.datasets.mixtures import grid, mog16, ring
 from runner.datasets.mnist import mnist
 from runner.datasets.nothing import nothing
 from runner.datasets.npz import npz, read_inputs
+from runner.datasets.pipelines.iterables import stream
 from runner.datasets.sources import Arrays, Sampler
 from runner.datasets.streams import Stream
 from runner.datasets.tables import csv, read_rows
@@ -38,6 +39,7 @@ __all__ = [
     "read_inputs",
     "read_rows",
     "ring",
+    "stream",
     "text",
     "wine",
 ]

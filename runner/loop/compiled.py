@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from runner.core import Key, Metrics, PyTree, Scenario, Source, Spec, State, named_leaves
-from runner.core.abilities import batches_per_step
+from runner.core.abilities import Positioned, batches_per_step, supports
 from runner.errors import ConfigError, is_deliberate, is_in_users_code
 from runner.loop.devices import mesh_of
 from runner.loop.finite import are_finite, refuse_not_finite
@@ -61,7 +61,7 @@ class Program(Generic[State]):
         self.batches = batches_per_step(scenario)
         self.mesh = mesh_of(devices, source.batch_size)
         self.keys, self.spec = keys, source.spec
-        self.feed, self.source = source.feed, self.place(source)
+        self.data, self.source = source, self.place(source)
         self._length, self._last_read, self._fetched = 1, 0.0, (-1, 0, None)
         self._capacity = CAPACITY
 
@@ -105,9 +105,21 @@ class Program(Generic[State]):
 
     def _fetch(self, step: int, length: int) -> PyTree:
         if self.batches is None:
-            return self.feed(self.keys.data, step, length)
-        feed = self.feed(self.keys.data, step * self.batches, length * self.batches)
+            return self.data.feed(self.keys.data, step, length)
+        feed = self.data.feed(self.keys.data, step * self.batches, length * self.batches)
         return jax.tree.map(lambda rows: rows.reshape(length, self.batches, *rows.shape[1:]), feed)
+
+    def position(self, step: int) -> dict[str, object]:
+        """Returns what the source of the data needs to continue after `step` steps, as a value for the checkpoint."""
+        if not supports(self.data, Positioned):
+            return {}
+        position = self.data.position(step * (self.batches or 1))
+        return {} if position is None else {"position": position}
+
+    def seek(self, step: int, position: object) -> None:
+        """Continues with the data after `step` steps, from the position that the checkpoint contains, or None."""
+        if supports(self.data, Positioned):
+            self.data.seek(step * (self.batches or 1), position)
 
     def init(self) -> State:
         """Computes the first state."""

@@ -201,7 +201,7 @@ class Loop:
             due = stopped or self._due(step, self.save_every) or best.step == step or self._stops(best)
             if checkpoints is not None and due and step != saved:
                 extra = {"rows": record.rows, "best": best, "mode": prepared.mode, "fused": fused}
-                checkpoints.save(step, state, extra, value)
+                checkpoints.save(step, state, extra | prepared.program.position(step), value)
                 saved = step
             if stopped:
                 raise Stopped(f"stopped at step {step}")
@@ -218,6 +218,8 @@ class Loop:
         first = None if restored else executor.submit(program.init)  # while the steps compile
         executor.submit(lambda: are_finite.lower(template).compile())
         step, state, extra = restored or (0, template, {})
+        if restored:
+            program.seek(step, extra.get("position"))
         fuse = {None: self.fuse, True: "always", False: "never"}[extra.get("fused")]
         fused = program.compile(state, step, "never" if self.check_state else fuse)
         return state if first is None else first.result(), step, extra, fused

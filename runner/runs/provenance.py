@@ -13,9 +13,10 @@ import jax
 import numpy as np
 
 from runner.core import Dataset
+from runner.datasets import Stream
 from runner.runs.git import commit
 
-DIGEST = 2  # the version of new digests
+DIGEST = 3  # the version of new digests
 PACKAGES = ("jax", "jaxlib", "optax", "dm-haiku", "orbax-checkpoint", "numpy")
 
 
@@ -48,7 +49,8 @@ def digest(dataset: Dataset, version: int = DIGEST) -> str:
     sha = hashlib.sha256(json.dumps(dataset.spec.to_json()).encode())
     for name, source in dataset._asdict().items():
         if version > 1:
-            sha.update(f"{name} {getattr(source, 'digest', '')}".encode())
+            has_digest = version > 2 or not isinstance(source, Stream)
+            sha.update(f"{name} {getattr(source, 'digest', '') if has_digest else ''}".encode())
         for leaf in jax.tree.leaves(source):
             rows = np.ascontiguousarray(leaf)
             if version > 1:

@@ -222,6 +222,11 @@ class Training:
     def _announce(self, path: Path, start: int, changes: list[str]) -> None:
         for change in changes:
             log.warning("%s", escaped(change))
+        if not getattr(self.parts.dataset.train, "exact", True):
+            log.warning(
+                "warning: dataset: a run on this stream cannot be resumed exactly, because the stream can only start at"
+                " its first batch; see the section on pipelines in docs/data.md"
+            )
         device = jax.devices()[0]
         log.info(
             "%s on %s (%s), seed %d, in %s",

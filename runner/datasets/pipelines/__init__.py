@@ -1,0 +1,1 @@
+"""Datasets that other libraries, or functions of the user, read and order."""
