@@ -10,7 +10,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.compose.choices import Loader, loader_of
 from runner.compose.command_line import as_config_error, checked, is_hydras
@@ -83,10 +83,7 @@ def jobs(overrides: Sequence[Override]) -> list[list[str]]:
 def numbered(loader: Any, master: DictConfig, settings: Sequence[str], number: int) -> DictConfig:
     """Returns the composed configuration of a job, which has its number."""
     job = loader.load_sweep_config(master, list(settings))
-    with (
-        read_write(job.hydra),
-        open_dict(job),
-    ):  # `directory_of` a job that is loaded again makes it read-only
+    with open_dict(job):
         job.hydra.job.id = job.hydra.job.num = number
     return job
 
@@ -99,6 +96,7 @@ def directory_of(job: DictConfig) -> Path:
         return Path(os.path.abspath(os.path.join(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))))
     finally:
         HydraConfig.instance().cfg = previous
+        OmegaConf.set_readonly(job.hydra, None)  # `set_config` sets it, and launchers change the node
 
 
 def refuse_shared(directories: Mapping[int, Path]) -> None:

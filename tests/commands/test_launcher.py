@@ -121,6 +121,13 @@ def test_jobs_that_share_a_run_directory_are_refused_before_any_runs(tmp_path, c
     assert not (tmp_path / "s" / "one").exists()
 
 
+def test_another_launcher_of_hydra_runs_the_jobs_too(tmp_path):
+    words = ["dataset=iris", "net=linear", "steps=1", "figures=false", f"hydra.sweep.dir={tmp_path}"]
+    main(["-m", *words, "hydra/launcher=basic", "optimizer=optax.lamb", "optimizer.learning_rate=0.1,0.2"])
+    rates = [open_run(tmp_path / job).config["optimizer"]["learning_rate"] for job in "01"]
+    assert rates == [0.1, 0.2]
+
+
 def test_the_same_sweep_again_runs_only_what_is_missing(tmp_path, capsys):
     command = ["-m", *COMMANDS["supervised"], "figures=false", f"hydra.sweep.dir={tmp_path}"]
     main([*command, "seed=0,1"])
