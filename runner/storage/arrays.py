@@ -6,9 +6,10 @@ import json
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import orbax.checkpoint as ocp
 
 AT_ONCE = 2**24  # bytes of leaves that are read back in one call; a larger leaf is read alone
+READING = "_read_array"  # begins the names of the coroutines by which Orbax reads arrays
 SPECIAL = {*"*?[\\"}  # in the path of a folder
 # Orbax numbers its operations per process: concurrent ones of two threads fail or hang.
 _orbax_lock = threading.Lock()
@@ -57,7 +59,7 @@ def read(folder: Path, template: PyTree) -> tuple[PyTree, dict]:
 
     target = jax.tree.map(_with_sharding, _without_empty(template))
     items = ocp.args.Composite(state=ocp.args.StandardRestore(target), extra=ocp.args.JsonRestore())
-    with _orbax_lock, _spelled_plainly(folder) as path:
+    with _orbax_lock, _spelled_plainly(folder) as path, _without_late_reports():
         restored = _checkpointer().restore(path, args=items)
     return jax.tree.map(_or_empty, template, restored["state"]), restored["extra"]
 
@@ -78,7 +80,7 @@ def read_back(folder: Path, state: PyTree, extra: dict) -> None:
     import orbax.checkpoint as ocp
 
     state = _without_empty(state)
-    with _orbax_lock, _spelled_plainly(folder) as path:
+    with _orbax_lock, _spelled_plainly(folder) as path, _without_late_reports():
         arrays, values = ocp.PyTreeCheckpointHandler(), ocp.JsonCheckpointHandler()
         try:
             for part in _parts(state):
@@ -128,19 +130,29 @@ def _parts(state: PyTree) -> Iterator[PyTree]:
 
 @contextlib.contextmanager
 def _without_late_reports() -> Iterator[None]:
-    """Keeps arrays that were still being written when a save failed from printing that its event loop is closed.
+    """Keeps arrays that were still being written or read when Orbax failed from printing that its event loop is closed.
 
     Tensorstore has no handle to wait for them, so that after a failure their reports are ignored for good.
     """
     before = sys.unraisablehook
-
-    def report(unraisable: "sys.UnraisableHookArgs") -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            before(unraisable)
-
-    sys.unraisablehook = report
-    yield
+    sys.unraisablehook = before if isinstance(before, _WithoutLateReports) else _WithoutLateReports(before)
+    try:
+        yield
+    except Exception:
+        warnings.filterwarnings("ignore", f"coroutine '{READING}", RuntimeWarning)  # was never awaited
+        raise
     sys.unraisablehook = before
+
+
+class _WithoutLateReports(NamedTuple):
+    """A hook for errors that nobody can catch."""
+
+    before: Callable[["sys.UnraisableHookArgs"], object]
+
+    def __call__(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        is_reading = getattr(unraisable.object, "__name__", "").startswith(READING)
+        if str(unraisable.exc_value) != "Event loop is closed" and not is_reading:
+            self.before(unraisable)
 
 
 @contextlib.contextmanager

@@ -141,3 +141,12 @@ def test_a_save_into_a_folder_that_is_renamed_meanwhile_is_one_error_and_prints_
     thread.join()
     gc.collect()
     assert "Event loop is closed" not in capfd.readouterr().err
+
+
+def test_arrays_that_cannot_be_read_are_one_error_and_print_nothing(tmp_path, capfd):
+    state = {str(number): np.zeros((200, 500), np.float32) for number in range(60)}
+    arrays.write(tmp_path / "3", state, {})
+    with pytest.raises(ValueError, match="Requested shape"):
+        arrays.read(tmp_path / "3", state | {"0": np.zeros(3, np.float32)})
+    gc.collect()
+    assert capfd.readouterr().err == ""
