@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import traceback
 from pathlib import Path
-from typing import TypeGuard
+from typing import NoReturn, TypeGuard
 
 __all__ = [
     "Busy",
@@ -187,6 +187,15 @@ def is_in_users_code(error: BaseException) -> bool:
     """Returns whether an error occurred in a user's code: not in that of runner or of a library."""
     frame = fault_of(error)
     return frame is not None and not Path(frame.filename).is_relative_to(OWN)
+
+
+def blame(part: str, error: Exception) -> NoReturn:
+    """Raises the error of a part, or if it occurred in a library one that names the part."""
+    is_not_finite = isinstance(error, FloatingPointError)  # found by `jax_debug_nans`, as in a replay
+    if is_deliberate(error) or is_in_users_code(error) or is_not_finite:
+        raise error
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    raise ConfigError(f"{part} does not work here, take another ({reason:.300})") from error
 
 
 def _is_library(filename: str) -> bool:

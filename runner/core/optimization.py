@@ -1,7 +1,5 @@
 """One update of the parameters of a net by any optimizer, whatever it needs besides gradients."""
 
-from typing import NoReturn
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -9,7 +7,7 @@ from optax.contrib import ScheduleFreeState, schedule_free_eval_params
 
 from runner.core.leaves import PyTree
 from runner.core.protocol import Optimizer, Params
-from runner.errors import ConfigError, is_deliberate, is_in_users_code
+from runner.errors import blame
 
 
 def start(optimizer: Optimizer, params: Params) -> PyTree:
@@ -21,7 +19,7 @@ def start(optimizer: Optimizer, params: Params) -> PyTree:
     try:
         return optimizer.init(params)
     except Exception as error:
-        _blame(optimizer, error)
+        blame(f"optimizer: {name_of(optimizer)}", error)
 
 
 def descend(
@@ -42,7 +40,7 @@ def descend(
     try:
         updates, opt_state = optimizer.update(grads, opt_state, params, **values)
     except Exception as error:
-        _blame(optimizer, error)
+        blame(f"optimizer: {name_of(optimizer)}", error)
     return optax.apply_updates(params, updates), opt_state
 
 
@@ -105,14 +103,3 @@ def _updates(optimizer: Optimizer, with_values: bool) -> bool:
     except Exception:  # whatever a library raises
         return False
     return True
-
-
-def _blame(optimizer: Optimizer, error: Exception) -> NoReturn:
-    """Raises the error, or if it occurred in a library one that names the optimizer."""
-    is_not_finite = isinstance(error, FloatingPointError)  # found by `jax_debug_nans`, as in a replay
-    if is_deliberate(error) or is_in_users_code(error) or is_not_finite:
-        raise error
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    raise ConfigError(
-        f"optimizer: {name_of(optimizer)} does not work here, take another ({reason:.300})"
-    ) from error

@@ -8,6 +8,7 @@ import jax
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import count, loss_of_targets, require
 from runner.core.declarations import minimized
+from runner.core.losses import losses_of
 from runner.core.nets import create, forward, infer, update_jointly
 from runner.core.reductions import per_example
 
@@ -68,7 +69,7 @@ class Autoencoder:
         def loss(encoder, decoder):
             codes, encoder = forward(self.encoder, encoder, encoder_key, x)
             outputs, decoder = forward(self.decoder, decoder, decoder_key, codes)
-            value = per_example(self.loss(outputs, x)).mean()
+            value = losses_of(self.loss, outputs, x).mean()
             return value, ((encoder, decoder), {"loss": value})
 
         (encoder, decoder), metrics = update_jointly(self.optimizer, (state.encoder, state.decoder), loss)
@@ -90,5 +91,5 @@ class Autoencoder:
 
     def judge(self, state: AutoencoderState, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns the metrics of reconstructions `[B, ...]`."""
-        loss = self.loss(state.inputs.standardize(outputs), state.inputs.standardize(batch["x"]))
-        return {"loss": per_example(loss), "squared_error": per_example((outputs - batch["x"]) ** 2)}
+        loss = losses_of(self.loss, *map(state.inputs.standardize, (outputs, batch["x"])))
+        return {"loss": loss, "squared_error": per_example((outputs - batch["x"]) ** 2)}

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from runner.core import Batch, Key, Loss, Metrics, Optimizer, Params, Spec, Statistics, TrainState, averages
 from runner.core.bounds import count, decay, loss_of_targets, optional, override, require, weight
 from runner.core.declarations import minimized
+from runner.core.losses import losses_of
 from runner.core.nets import NetLike, create, forward, update
-from runner.core.reductions import per_example
 
 
 class DiffusionState(NamedTuple):
@@ -99,7 +99,7 @@ class Diffusion:
         noise = jax.random.normal(noise_key, x.shape)
         noisy = signal_rate * x + noise_rate * noise
         predicted, image, net = self._denoise(net_key, net, noisy, noise_rate, signal_rate, is_training)
-        noise_loss, image_loss = per_example(self.loss(predicted, noise)), per_example(self.loss(image, x))
+        noise_loss, image_loss = losses_of(self.loss, predicted, noise), losses_of(self.loss, image, x)
         total = noise_loss if self.image_weight is None else noise_loss + self.image_weight * image_loss
         return {"loss": total, "noise_loss": noise_loss, "image_loss": image_loss}, net
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, TrainState, decoding
 from runner.core.bounds import count, loss_of_targets, override, positive, require
 from runner.core.declarations import maximized, minimized
+from runner.core.losses import losses_of
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import mean_of_logits, per_example
 
@@ -78,7 +79,7 @@ class LanguageModel:
 
         def loss(net):
             logits, net = forward(self.net, net, key, batch["x"])
-            value = per_example(self.loss(logits, batch["y"])).mean()
+            value = losses_of(self.loss, logits, batch["y"]).mean()
             return value, (net, {"loss": value})
 
         net, metrics = update(self.optimizer, state.net, loss)
@@ -97,7 +98,7 @@ class LanguageModel:
     def judge(self, state: LanguageModelState, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns the metrics of logits `[B, T, V]`."""
         logits, y = outputs[:, self.burn_in :], batch["y"][:, self.burn_in :]
-        metrics = {"loss": per_example(self.loss(logits, y)), "accuracy": per_example(logits.argmax(-1) == y)}
+        metrics = {"loss": losses_of(self.loss, logits, y), "accuracy": per_example(logits.argmax(-1) == y)}
         return metrics if state.entropy is None else metrics | {"excess": metrics["loss"] - state.entropy}
 
     def summarize(self, means: Metrics) -> Metrics:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
 from runner.core.declarations import maximized, minimized
+from runner.core.losses import losses_of
 from runner.core.nets import create, forward, infer, update
 from runner.core.reductions import per_example
 
@@ -70,7 +71,7 @@ class Regression:
 
         def loss(net):
             outputs, net = forward(self.net, net, key, x)
-            value = per_example(self.loss(outputs, y)).mean()
+            value = losses_of(self.loss, outputs, y).mean()
             return value, (net, {"loss": value})
 
         net, metrics = update(self.optimizer, state.net, loss)
@@ -87,13 +88,13 @@ class Regression:
     def judge(self, state: RegressionState, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns the metrics of predictions `[B, ...]`, which are in the units of y: each [B], but deviations as y."""
         y = batch["y"]
-        loss = self.loss(state.targets.standardize(outputs), state.targets.standardize(y))
+        loss = losses_of(self.loss, *map(state.targets.standardize, (outputs, y)))
         error, deviation = outputs - y, y - jnp.broadcast_to(state.centre, y.shape)
-        values = {"loss": loss, "mae": jnp.abs(error), "squared_error": error**2}
+        values = {"mae": jnp.abs(error), "squared_error": error**2}
         means = {
             name: per_example(value) for name, value in (values | {"squared_deviation": deviation**2}).items()
         }
-        return means | {"deviation": deviation}
+        return means | {"loss": loss, "deviation": deviation}
 
     def summarize(self, means: Metrics) -> Metrics:
         """Computes RMSE and R2 = 1 - squared error / variance of the held-out targets, both of all numbers of y.

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from runner.core import Batch, Key, Loss, Metrics, NetLike, Optimizer, Spec, Statistics, TrainState
 from runner.core.bounds import loss_of_targets, require
 from runner.core.declarations import maximized, minimized
+from runner.core.losses import losses_of
 from runner.core.nets import create, forward, infer, update
-from runner.core.reductions import mean_of_logits, per_example
+from runner.core.reductions import mean_of_logits
 
 # Classes; with more of them, [B, classes, classes] would be the largest array of an evaluation.
 LARGEST_CONFUSION = 100
@@ -74,7 +75,7 @@ class Supervised:
 
         def loss(net):
             logits, net = forward(self.net, net, key, x)
-            value = per_example(self.loss(logits, y)).mean()
+            value = losses_of(self.loss, logits, y).mean()
             return value, (net, {"loss": value, "accuracy": _correct(logits, y).mean()})
 
         net, metrics = update(self.optimizer, state.net, loss)
@@ -93,7 +94,7 @@ class Supervised:
     def judge(self, state: SupervisedState, outputs: jax.Array, batch: Batch) -> Metrics:
         """Returns the metrics of logits `[B, classes]`."""
         y, classes = batch["y"], outputs.shape[-1]
-        metrics = {"loss": per_example(self.loss(outputs, y)), "accuracy": _correct(outputs, y)}
+        metrics = {"loss": losses_of(self.loss, outputs, y), "accuracy": _correct(outputs, y)}
         if classes <= LARGEST_CONFUSION:
             true, predicted = jax.nn.one_hot(y, classes), jax.nn.one_hot(outputs.argmax(-1), classes)
             metrics["confusion"] = true[:, :, None] * predicted[:, None, :]

@@ -113,7 +113,7 @@ BUILT = {
     "loop.devices=0": ["loop.devices: 0 is neither a number from 1 up nor all"],
     "net.hidden_sizes=[99999999]": ["take", "GB"],
     "loss=hinge": ["scenario.loss", "cross_entropy"],
-    "loss=squared_error": ["do not fit", "(64, 10)"],
+    "loss=squared_error": ["loss: squared_error", "float32[64, 10] and int32[64]"],
     "scenario=gan loss=cross_entropy": ["scenario.loss", "non_saturating"],
     "scenario=gan scenario.latent_size=0": ["scenario.latent_size: 0 is less than 1"],
     "scenario=diffusion scenario.diffusion_steps=0": ["scenario.diffusion_steps: 0 is less than 1"],
