@@ -86,26 +86,25 @@ class Regression:
         return self.judge(state, self.predict(state, batch["x"]), batch)
 
     def judge(self, state: RegressionState, outputs: jax.Array, batch: Batch) -> Metrics:
-        """Returns the metrics of predictions `[B, ...]`, which are in the units of y: each [B], but deviations as y."""
+        """Returns the metrics of predictions `[B, ...]`, which are in the units of y: moments [B, ...], others [B]."""
         y = batch["y"]
         loss = losses_of(self.loss, *map(state.targets.standardize, (outputs, y)))
         error, deviation = outputs - y, y - jnp.broadcast_to(state.centre, y.shape)
-        values = {"mae": jnp.abs(error), "squared_error": error**2}
-        means = {
-            name: per_example(value) for name, value in (values | {"squared_deviation": deviation**2}).items()
-        }
-        return means | {"loss": loss, "deviation": deviation}
+        moments = {"squared_error": error**2, "squared_deviation": deviation**2, "deviation": deviation}
+        return {"loss": loss, "mae": per_example(jnp.abs(error)), **moments}
 
     def summarize(self, means: Metrics) -> Metrics:
         """Computes RMSE and R2 = 1 - squared error / variance of the held-out targets, both of all numbers of y.
 
         The variance of each number of y is about its own mean. So R2 of several numbers is their mean weighted by
-        their variances, `multioutput="variance_weighted"` of scikit-learn.
+        their variances, `multioutput="variance_weighted"` of scikit-learn: numbers that are constant do not count. It
+        is NaN if all are.
         """
-        variance = means["squared_deviation"] - (means["deviation"] ** 2).mean()
+        variance = means["squared_deviation"] - means["deviation"] ** 2
+        varies = variance > 1e-6 * means["squared_deviation"]  # not an error of rounding
         return {
             "loss": means["loss"],
-            "rmse": means["squared_error"] ** 0.5,
+            "rmse": means["squared_error"].mean() ** 0.5,
             "mae": means["mae"],
-            "r2": 1 - means["squared_error"] / variance,
+            "r2": 1 - (means["squared_error"] * varies).sum() / (variance * varies).sum(),
         }

@@ -76,6 +76,22 @@ def test_r2_of_several_targets_is_that_of_scikit_learn_weighted_by_their_varianc
     }
 
 
+@pytest.mark.parametrize("constant", [[0], [0, 2], [0, 1, 2]])
+def test_targets_that_are_constant_in_the_held_out_rows_do_not_count_in_r2(constant):
+    from sklearn.metrics import r2_score, root_mean_squared_error
+
+    net = lambda key, x: {"w": jnp.eye(3)}, lambda params, x: x @ params["w"]
+    scenario = Regression(net, optax.sgd(0.1), optax.squared_error, standardize=False)
+    y = X + np.float32([0.5, 1.0, -0.5])
+    train = scenario.init(KEY, Arrays({"x": X, "y": y}, 7).spec)
+    y[:, constant] = 1.5
+    metrics, _ = Means()(KEY, scenario, train, Arrays({"x": X, "y": y}, 7, shuffle=False))
+    expected = np.nan if len(constant) == 3 else r2_score(y, X, multioutput="variance_weighted")
+    np.testing.assert_allclose(metrics["r2"], expected, rtol=1e-4)
+    rmse = root_mean_squared_error(y, X, multioutput="raw_values")
+    np.testing.assert_allclose(metrics["rmse"], (rmse**2).mean() ** 0.5, rtol=1e-5)
+
+
 def test_accuracy_and_log_loss_of_ragged_batches_are_those_of_scikit_learn():
     from sklearn.metrics import accuracy_score, log_loss
 
