@@ -22,6 +22,7 @@ from runner.compose.tree import (
 from runner.compose.trust import trusting
 from runner.core import Dataset, Evaluator, PyTree, Scenario, Spec, optimization
 from runner.core.abilities import CountingUpdates, ShapingNets, Standardizing, supports
+from runner.core.caching import shared
 from runner.core.lifting import builder
 from runner.errors import is_deliberate
 from runner.loop import Loop
@@ -169,7 +170,7 @@ def _make(node: Node, config: Mapping, path: str) -> Node:
     return _call(path, functools.partial(target, **settings))
 
 
-@functools.cache
+@shared
 def _partial(target: Callable[..., object], settings: tuple) -> functools.partial:
     """Returns the same partial object for equal settings, so that equal runs share their compiled programs."""
     return functools.partial(target, **dict(settings))

@@ -135,7 +135,8 @@ def _checked(value: Node, path: str, config: Mapping) -> Node:
     settings = settings_of(value)
     if read is not None:
         settings = _fitted(settings, read, value, path)
-    mappings = [key for key, each in read.parameters.items() if takes_mapping(each)] if read else []
+    known = read.parameters if read else {}
+    mappings = [key for key, each in known.items() if takes_mapping(each, is_part(settings.get(key)))]
     return {**value} | {
         key: _plain(inner, f"{path}.{key}") if key in mappings else _checked(inner, f"{path}.{key}", config)
         for key, inner in settings.items()

@@ -240,9 +240,10 @@ def takes_function(parameter: Parameter) -> bool:
     return bool(words & FUNCTIONS) and not words & TEXTS
 
 
-def takes_mapping(parameter: Parameter) -> bool:
-    """Returns whether a parameter takes a mapping that is no part."""
-    return "Mapping" in ("" if parameter.annotation is None else ast.unparse(parameter.annotation))
+def takes_mapping(parameter: Parameter, is_part: bool) -> bool:
+    """Returns whether a parameter takes a mapping that names a target, or none, as a mapping that is no part."""
+    words = re.findall(r"\w+", ast.unparse(parameter.annotation or ast.Pass()))
+    return "Mapping" in words or (not is_part and not {"Any", "dict", "Dict"}.isdisjoint(words))
 
 
 def is_number(parameter: Parameter) -> bool:

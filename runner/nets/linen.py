@@ -1,6 +1,5 @@
 """Modules of Flax's linen, in the form of nets that scenarios take."""
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from runner.core import PyTree
+from runner.core.caching import shared
 
 if TYPE_CHECKING:
     from flax.linen import Module
@@ -31,13 +31,10 @@ def from_linen(module: "Module") -> LinenNet:
             `training`, `is_training`, `use_running_average` or `deterministic`. The last two are true in evaluation.
             The only random stream that it can use is "dropout".
     """
-    try:
-        hash(module)
-    except TypeError:  # it holds a list, as `nn.Sequential` may, or an array
-        return _net_of(module)
-    return _cached_net_of(module)
+    return _net_of(module)
 
 
+@shared  # unless it holds a list, as `nn.Sequential` may, or an array
 def _net_of(module: Any) -> LinenNet:
     parameters = inspect.signature(type(module).__call__).parameters
     modes = [name for name in NAMES if name in parameters]
@@ -60,6 +57,3 @@ def _net_of(module: Any) -> LinenNet:
         return outputs, {**net_state, **updated}
 
     return LinenNet(init, apply)
-
-
-_cached_net_of = functools.cache(_net_of)

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 
 from runner.core import Net
 from runner.core.bounds import Bound, at_most, check, count, optional, whole
+from runner.core.caching import shared
 from runner.process.terminal import near
 
 Settings = ParamSpec("Settings")
@@ -128,7 +129,7 @@ def cached(build: Callable[Settings, Net]) -> Callable[Settings, Net]:
 
     A list equals a tuple, and a default that is written out equals one that is left out.
     """
-    signature, cached_build = inspect.signature(build), functools.cache(build)
+    signature, cached_build = inspect.signature(build), shared(build)
 
     @functools.wraps(build)
     def net(*args: Settings.args, **settings: Settings.kwargs) -> Net:

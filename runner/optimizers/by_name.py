@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from runner.core import optimization
+from runner.core.caching import shared
 from runner.optimizers.recipe import Recipe, Schedule, check_options
 from runner.schedules import Constant
 
@@ -58,7 +59,7 @@ def from_optax(
     return recipe
 
 
-@functools.cache
+@shared
 def _bound(make: Make, options: tuple) -> Make:
     """Returns the same constructor for equal options, so that equal runs share their compiled programs."""
     bound = functools.partial(make, **dict(options))

@@ -143,7 +143,7 @@ class Recipe:
 def check_options(options: Mapping[str, object]) -> None:
     """Raises ValueError if an option of a known name, such as `b1`, is out of its range."""
     for name, value in options.items():
-        if name in OPTIONS and isinstance(value, str):
+        if name in OPTIONS and isinstance(value, str | Mapping | list | tuple):
             raise ValueError(f"{name}: {value!r} is not a number")
         if name in OPTIONS:
             check(name, value, optional(OPTIONS[name]))

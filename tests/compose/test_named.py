@@ -4,6 +4,7 @@ import pytest
 
 from runner import open_run
 from runner.cli import main
+from runner.compose.build import build
 from runner.compose.command_line import compose
 from runner.errors import ConfigError
 
@@ -35,6 +36,15 @@ def test_a_slot_takes_a_name_of_its_own():
     scenario = compose(words)["scenario"]
     assert scenario["generator"]["_target_"] == "haiku.nets.MLP"
     assert scenario["discriminator"] == "@net"
+
+
+def test_an_option_that_may_be_anything_takes_a_mapping():
+    words = ["dataset=iris", "net=linear", "optimizer=optax.adamw", "optimizer.learning_rate=1e-3"]
+    config = compose([*words, "optimizer.mask={linear:{w:true,b:false}}"])
+    assert config["optimizer"]["mask"] == {"linear": {"w": True, "b": False}}
+    build(config)
+    with pytest.raises(ConfigError, match=r"^optimizer\.b1 names no part"):
+        compose([*words, "optimizer.b1={a:1}"])
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,12 @@ def test_an_optimizer_that_fails_is_named():
     optimizer = optax.lookahead(optax.sgd(0.1), 2, 0.5)
     with pytest.raises(ValueError, match="optimizer: lookahead does not work here"):
         fitted(optimizer)
+
+
+def test_an_option_may_be_a_mapping():
+    mask = {"linear": {"w": True, "b": False}}
+    ours = optimizers.from_optax(optax.adamw, 1e-2, weight_decay=0.5, mask=mask)
+    same(trained(ours), trained(optax.adamw(1e-2, weight_decay=0.5, mask=mask)))
+    hash(jax.tree.structure(ours))  # of which a compiled call is a function
+    with pytest.raises(ValueError, match=r"^b1: {'w': 1} is not a number"):
+        optimizers.from_optax(optax.adamw, 1e-2, b1={"w": 1})
