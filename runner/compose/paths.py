@@ -7,7 +7,15 @@ from pathlib import Path
 from runner.compose.tree import Node, leaves
 from runner.errors import ConfigError
 
-PATHS = {"path", "run", "init_from"}  # names of settings whose values are paths
+PATHS = {
+    "path",
+    "target_path",
+    "validation_path",
+    "test_path",
+    "tokenizer",
+    "run",
+    "init_from",
+}  # names of settings whose values are paths
 
 
 def is_path(key: str) -> bool:

@@ -10,6 +10,8 @@ from runner.datasets.mnist import mnist
 from runner.datasets.nothing import nothing
 from runner.datasets.npz import npz, read_inputs
 from runner.datasets.pipelines.iterables import stream
+from runner.datasets.pipelines.memmap import memmap
+from runner.datasets.rows import Rows
 from runner.datasets.sources import Arrays, Sampler
 from runner.datasets.streams import Stream
 from runner.datasets.tables import csv, read_rows
@@ -19,6 +21,7 @@ from runner.datasets.windows import Windows
 __all__ = [
     "Arrays",
     "FirstBatch",
+    "Rows",
     "Sampler",
     "Stream",
     "Windows",
@@ -31,6 +34,7 @@ __all__ = [
     "iris",
     "line",
     "markov",
+    "memmap",
     "mnist",
     "mog16",
     "nothing",

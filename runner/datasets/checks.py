@@ -56,8 +56,13 @@ def warn_of_unscaled(spec: Spec, advice: str) -> None:
         report(f"warning: x: values of about {far:.3g} reach the nets as they are; {advice}")
 
 
-def narrow(name: str, rows: Array) -> np.ndarray:
+def narrow(name: str, rows: Array, numbers: np.ndarray | None = None) -> np.ndarray:
     """Copies numbers to the precision that JAX computes in: float64 to float32 and int64 to int32.
+
+    Args:
+        name: the name in messages.
+        rows: the numbers [N, ...].
+        numbers: of the rows [N] in messages; None for 0 to N-1.
 
     Raises:
         ValueError: the values are not rows of numbers, or one of them is not finite or does not fit.
@@ -75,12 +80,13 @@ def narrow(name: str, rows: Array) -> np.ndarray:
         need = "not finite" if floating else "too large"
         first = np.unravel_index(np.argmin(fits), fits.shape)
         count = f"{np.sum(~fits)} of {fits.size} values {need} in {narrowed.dtype}"
-        raise ValueError(f"{name}: {_position(first)} is {_text(rows[first])} ({count})")
+        position = first if numbers is None else (numbers[first[0]], *first[1:])
+        raise ValueError(f"{name}: {_position(position)} is {_text(rows[first])} ({count})")
     return narrowed
 
 
-def check_labels(name: str, y: np.ndarray, classes: int) -> None:
-    """Checks that the labels lie in `0..classes-1`.
+def check_labels(name: str, y: np.ndarray, classes: int, numbers: np.ndarray | None = None) -> None:
+    """Checks that the labels lie in `0..classes-1`; `numbers` are those of the rows, as for `narrow`.
 
     Raises:
         ValueError: a label lies outside.
@@ -89,7 +95,8 @@ def check_labels(name: str, y: np.ndarray, classes: int) -> None:
     if outside.size:
         label = y[outside[0]]
         known = "classes are numbered from 0" if label < 0 else f"classes are 0..{classes - 1}"
-        raise ValueError(f"{name}: row {outside[0]} is {label}; {known}")
+        row = outside[0] if numbers is None else numbers[outside[0]]
+        raise ValueError(f"{name}: row {row} is {label}; {known}")
 
 
 def check_described(rows: Mapping[str, np.ndarray], spec: Spec, of: str = "") -> None:

@@ -48,11 +48,16 @@ def npz(
         raise ValueError(f"{target}: {len(y)} rows; {inputs} has {len(x)}")
     if y.dtype.kind not in "biu":
         return split({"x": x, "y": as_floats(target, arrays[target])}, *settings)
-    _check_classes(target, y)
+    check_classes(target, y)
     return split({"x": x, "y": y.astype(np.int32)}, *settings, classes=int(y.max()) + 1)
 
 
-def _check_classes(target: str, y: np.ndarray) -> None:
+def check_classes(target: str, y: np.ndarray) -> None:
+    """Checks that whole numbers are labels [N] of at least two classes.
+
+    Raises:
+        ValueError: they are not.
+    """
     if y.ndim > 1:
         raise ValueError(
             f"{target}: whole numbers of shape {y.shape}; classes need ({len(y)},), other targets floats"

@@ -55,14 +55,7 @@ class Arrays:
 
     def feed(self, key: Key, start: int, length: int) -> np.ndarray:
         """Returns row numbers `[length, batch_size]`."""
-        first, last = start * self.batch_size, (start + length) * self.batch_size
-        if not self.shuffle:
-            return (np.arange(first, last) % self.size).astype(np.int32).reshape(length, -1)
-        words = tuple(np.asarray(jax.random.key_data(key)).ravel().tolist())
-        epochs = range(first // self.size, (last - 1) // self.size + 1)
-        rows = np.concatenate([_permutation(words, epoch, self.size) for epoch in epochs])
-        offset = first - epochs.start * self.size
-        return rows[offset : offset + last - first].reshape(length, -1)
+        return row_numbers(key, start, length, self.batch_size, self.size, self.shuffle)
 
     def batch(self, key: Key, item: jax.Array) -> Batch:
         """Returns the rows with the given numbers."""
@@ -78,6 +71,27 @@ class Arrays:
         source = object.__new__(cls)
         (source.arrays,), (source.size, source.batch_size, source.shuffle) = leaves, static
         return source
+
+
+def row_numbers(key: Key, start: int, length: int, batch_size: int, size: int, shuffle: bool) -> np.ndarray:
+    """Returns the numbers of the rows of batches, as described for `Arrays`: `[length, batch_size]`.
+
+    Args:
+        key: the data key of the run.
+        start: the number of the first batch.
+        length: the number of batches.
+        batch_size: rows per batch.
+        size: rows in one pass.
+        shuffle: whether each epoch has its own random order.
+    """
+    first, last = start * batch_size, (start + length) * batch_size
+    if not shuffle:
+        return (np.arange(first, last) % size).astype(np.int32).reshape(length, -1)
+    words = tuple(np.asarray(jax.random.key_data(key)).ravel().tolist())
+    epochs = range(first // size, (last - 1) // size + 1)
+    rows = np.concatenate([_permutation(words, epoch, size) for epoch in epochs])
+    offset = first - epochs.start * size
+    return rows[offset : offset + last - first].reshape(length, -1)
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from runner.core.abilities import Predicting, Reconstructing, Sampling, Spreadin
 from runner.loop.partition import join, split
 from runner.writers import figures
 
+AT_ONCE = 2**25  # bytes that are read from a source at a time, unless a single batch takes more
 POINTS = 1000  # approximate number of points in the figure of a fit
 TEXTS = 6  # texts in the figure of a language model
 
@@ -35,9 +37,10 @@ class Means:
         Raises:
             ValueError: `evaluate` does not return one value for each example.
         """
-        batches = list(passes(key, source))
-        means = _means(key, scenario, state, source, batches)
-        drawn = _drawn(key, scenario, state, source, batches[: math.ceil(POINTS / source.batch_size)])
+        batches = passes(key, source)
+        first = list(itertools.islice(batches, math.ceil(POINTS / source.batch_size)))
+        means = _means(key, scenario, state, source, itertools.chain(first, batches))
+        drawn = _drawn(key, scenario, state, source, first)
         if "confusion" in means:
             matrix, labels = means.pop("confusion"), source.spec.labels
             drawn["confusion"] = functools.partial(figures.confusion, matrix, labels)
@@ -82,10 +85,17 @@ def passes(key: Key, source: Source, limit: int | None = None) -> Iterator[tuple
     """
     size = min((number for number in (source.size, limit) if number is not None), default=None)
     batches = 1 if size is None else math.ceil(size / source.batch_size)
-    feed = source.feed(data_key(key), 0, batches)
-    for number in range(batches):
-        rows = None if size is None else min(source.batch_size, size - number * source.batch_size)
-        yield number, jax.tree.map(operator.itemgetter(number), feed), rows
+    start, length = 0, 1
+    while start < batches:  # a pass may not fit into memory
+        length = min(length, batches - start)
+        feed = source.feed(data_key(key), start, length)
+        for index in range(length):
+            rows = (
+                None if size is None else min(source.batch_size, size - (start + index) * source.batch_size)
+            )
+            yield start + index, jax.tree.map(operator.itemgetter(index), feed), rows
+        start += length
+        length = max(1, AT_ONCE * length // max(1, sum(rows.nbytes for rows in jax.tree.leaves(feed))))
 
 
 def data_key(key: Key) -> Key:
@@ -93,7 +103,7 @@ def data_key(key: Key) -> Key:
     return jax.random.fold_in(key, 0)
 
 
-def _means(key: Key, scenario: Scenario, state: PyTree, source: Source, batches: list) -> Metrics:
+def _means(key: Key, scenario: Scenario, state: PyTree, source: Source, batches: Iterable) -> Metrics:
     structure, leaves = split(scenario)
     sums = None
     for number, item, rows in batches:

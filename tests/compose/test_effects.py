@@ -33,12 +33,25 @@ TINY = {  # words with which a choice is used, and its programs are small
     "dataset=iris": [MLP],
     "dataset=line": ["scenario=regression", MLP],
     "dataset=markov": ["scenario=language_model", "dataset.size=4000", "net.size=8", "net.layers=1"],
+    "dataset=memmap": [
+        "dataset.path=x.npy",
+        "dataset.target_path=y.npy",
+        "dataset.batch_size=4",
+        MLP,
+    ],
     "dataset=mnist": ["dataset.path=mnist", "dataset.batch_size=4", MLP],
     "dataset=mog16": ["scenario=gan", MLP],
     "dataset=nothing": ["scenario=ppo", MLP],
     "dataset=npz": ["dataset.path=rows.npz", "dataset.batch_size=4", MLP],
     "dataset=quadratic": ["scenario=regression", MLP],
     "dataset=ring": ["scenario=gan", MLP],
+    "dataset=stream": [
+        "dataset.make=batches_of_effects.waves",
+        "dataset.size=24",
+        "dataset.validation=16",
+        "dataset.test=8",
+        MLP,
+    ],
     "dataset=text": [
         "scenario=language_model",
         "dataset.path=text.txt",
@@ -91,12 +104,30 @@ OTHER = {  # values where the guess is refused, or is none
     "dataset.inputs": "x2",
     "dataset.target": "z",
     "dataset.channels": 1,
+    "dataset.target_path": "z.npy",
+    "dataset.settings": "{scale:2.0}",
+    "dataset.classes": 3,
+    "dataset.tokenizer": "bytes",
+    "dataset.field": "body",
+    "dataset.normalize": "NFC",
+    "dataset.boundaries": True,
+    "dataset.cache": "tokens.npy",
 }
 WITHOUT_EFFECT = {  # choice, and path of a setting -> why nothing follows from it
     ("dataset=image_folder", "dataset.workers"): "threads that decode the same rows",
+    ("dataset=stream", "dataset.ahead"): "batches that are prefetched",
     ("optimizer=adam", "optimizer.horizon"): "follows steps, and a constant schedule spans none",
 }
 NEED_A_RUN = ("evaluation.features",)  # another run, as in tests/evaluators/test_features.py
+NEED_A_LIBRARY = (
+    "grain",
+    "hf",
+    "hf_streaming",
+    "oxford_flowers102",
+    "tfds",
+    "torch",
+    "webdataset",
+)  # tests/integrations
 SLOTS = {"environment": "environment@scenario.environment"}  # groups that the default run does not follow
 CHOICES = [
     f"{SLOTS.get(group, group)}={name}"
@@ -104,6 +135,7 @@ CHOICES = [
     for name, part in choices.items()
     if group not in ("experiment", "debug")
     and (group, name) != ("evaluation", "features")
+    and not (group == "dataset" and name in NEED_A_LIBRARY)
     and part["settings"].keys() - {"_target_", "_partial_"}
 ]
 
@@ -211,9 +243,22 @@ def without_effect(choice):
     return ineffective
 
 
+BATCHES = """
+import itertools
+import numpy as np
+
+def waves(split, start, scale=1.0):
+    for number in itertools.count(start):
+        x = np.random.default_rng([len(split), number]).normal(size=(8, 2))
+        yield {"x": scale * x, "y": np.arange(8) % 2}
+"""
+
+
 @pytest.fixture
-def files():
+def files(monkeypatch):
     """Small files of data, and others of the same kinds."""
+    Path("batches_of_effects.py").write_text(BATCHES)
+    monkeypatch.syspath_prepend(Path.cwd())
     numbers = np.random.default_rng(0)
     x, y, z = numbers.normal(size=(64, 4)), np.arange(64) % 2, np.arange(64) // 2 % 2
     for name, rows in ((".", x), ("other", x[::-1])):
@@ -221,8 +266,10 @@ def files():
         lines = [f"{a},{b},{c},{d}" for (a, b, *_), c, d in zip(rows, y, z, strict=True)]
         Path(name, "table.csv").write_text("\n".join(["a,b,y,z", *lines]))
         np.savez(Path(name, "rows.npz"), x=rows, x2=rows + 1, y=y, z=z)
+        for part, array in {"x": rows, "y": y, "z": z}.items():
+            np.save(Path(name, f"{part}.npy"), array)
         Path(name, "text.txt").write_text(
-            "".join(chr(97 + int(9 * abs(value)) % 26) for value in rows.ravel()) * 4
+            "".join(chr(97 + int(9 * abs(value)) % 26) for value in rows.ravel()) * 4 + "e\u0301"
         )
         images = numbers.integers(0, 256, (64, 8, 8, 3), np.uint8)
         for number, image in enumerate(images):
