@@ -13,6 +13,7 @@ import numpy as np
 
 from faults.bits import Silence
 from faults.tally import Tally
+from runner.compose.checks import LABELS
 from runner.compose.command_line import compose
 from runner.errors import Occupied
 from runner.runs.training import Training
@@ -27,7 +28,7 @@ COMMANDS = {
 }
 FREE = {  # also free: the horizon of an optimizer without a schedule
     *["steps", "figures", "allow", "traceback", "loop.steps", "loop.log_every", "loop.evaluate_every"],
-    *["loop.save_every", "loop.patience"],
+    *["loop.save_every", "loop.patience", *LABELS],
 }
 SCHEDULED = {"diffusion", "language_model", "ppo"}
 ORIGIN = {"versions": {}, "device": "cpu", "processors": 1, "data": "as it was"}
