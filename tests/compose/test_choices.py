@@ -32,8 +32,11 @@ def test_settings_of_one_scenario_or_of_a_test_are_not_listed_but_can_be_chosen(
     "group", ["scenario", "net", "optimizer", "schedule", "dataset", "evaluation", "experiment"]
 )
 def test_every_choice_of_every_group_composes(group):
-    path = ["dataset.path=x"]
-    needed = dict.fromkeys(("npz", "mnist", "text", "image_folder"), path)
+    path, make = ["dataset.path=x"], ["dataset.make=json.loads"]
+    files = ("hf", "hf_streaming", "image_folder", "memmap", "mnist", "npz", "text")
+    needed = dict.fromkeys(files, path) | dict.fromkeys(("grain", "stream", "torch"), make)
+    needed["webdataset"] = [*path, "dataset.validation_path=x", "dataset.test_path=x"]
+    needed["tfds"] = ["dataset.name=mnist"]
     needed |= {"csv": [*path, "dataset.target=y"], "features": ["evaluation.features.run=x"]}
     for name in parts()[group]:
         compose([f"{group}={name}", *needed.get(name, [])])
