@@ -81,7 +81,17 @@ HELP = {
         },
         ["runs/ring n=64", 'runs/book n=3 temperature=0.8 prompt="The "'],
     ),
-    "predict": Help("RUN FILE [OPTION...]", {**STEP, **TRUST}, ["runs/houses houses.csv"]),
+    "predict": Help(
+        "RUN FILE [OPTION...]",
+        {
+            "output=FILE": "the .csv or .parquet that is written; by default in predictions/ of the run",
+            "strict=true": "refuse rows that cannot be read; by default they are reported, and left empty",
+            **STEP,
+            **TRUST,
+            **JSON,
+        },
+        ["runs/houses houses.csv", "runs/houses houses.csv output=prices.parquet", "runs/photos new_photos"],
+    ),
     "parts": Help("[GROUP]", {}, ["", "net"]),
     "ls": Help(
         "[FOLDER] [OPTION...] [SETTING=VALUE...]",

@@ -5,7 +5,6 @@ import io
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.commands.check import check
@@ -23,16 +22,14 @@ from runner.commands.listings import (
     status,
 )
 from runner.commands.ls import ls
+from runner.commands.predict import predict
 from runner.commands.words import is_word, plain, takes
 from runner.process import signals
 from runner.process.files import replace_all
-from runner.process.spreadsheets import csv_of
 from runner.process.terminal import near
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from runner.core import Spec
 
 SHOWN = 5  # generated texts that are printed; the file contains all of them
 
@@ -137,51 +134,12 @@ def sample(
     )
 
 
-def predict(run: str, rows: str, step: int | None = None, trust_code: bool = False) -> None:
-    """Writes predictions next to the rows of a table or an npz file."""
-    from runner.core.abilities import Predicting
-    from runner.datasets import read_inputs, read_rows
-    from runner.runs.saved_run import open_run
-
-    opened, source = open_run(run, trust_code), Path(rows)
-    opened.require(Predicting)
-    folder = opened.path / "predictions"
-    if source.suffix == ".npz":
-        x = read_inputs(source)
-        outputs = opened.predict(x, step)
-        content = _npz(x=x, prediction=outputs)
-    else:
-        x, table = read_rows(source, opened.spec)
-        columns = _columns(opened.spec, opened.predict(x.reshape(len(x), *opened.spec.shape("x")), step))
-        rows_and_new = zip(table.rows, *columns.values(), strict=True)
-        lines = [[*table.header, *columns], *([*row, *new] for row, *new in rows_and_new)]
-        content = csv_of(lines).encode()
-    replace_all({folder / source.name: content})
-    show_line(f"{len(x)} predictions at step {opened.step(step)}, written to {folder / source.name}")
-
-
 def _npz(**arrays: "np.ndarray") -> bytes:
     import numpy as np
 
     content = io.BytesIO()
     np.savez(content, **arrays)  # pyright: ignore[reportArgumentType]
     return content.getvalue()
-
-
-def _columns(spec: "Spec", outputs: "np.ndarray") -> dict[str, list]:
-    """Returns the predictions by column: a class and its probability, or the numbers of the target."""
-    import numpy as np
-
-    name = f"predicted_{spec.target or 'y'}"
-    if spec.classes is None:
-        numbers = outputs.reshape(len(outputs), -1)
-        names = [name] if numbers.shape[1] == 1 else [f"{name}_{index}" for index in range(numbers.shape[1])]
-        return {name: numbers[:, index].tolist() for index, name in enumerate(names)}
-    probabilities = np.exp(outputs - outputs.max(-1, keepdims=True))
-    probabilities /= probabilities.sum(-1, keepdims=True)
-    labels = spec.labels or [str(number) for number in range(spec.classes)]
-    classes = [labels[index] for index in outputs.argmax(-1)]
-    return {name: classes, "probability": probabilities.max(-1).tolist()}
 
 
 def figures(

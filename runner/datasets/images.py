@@ -258,11 +258,16 @@ def _files(path: str) -> list[Path]:
         raise ValueError(
             f"path: there is no folder {path}; for Oxford Flowers 102, say, fetch {FLOWERS}, unpack it and name its jpg"
         )
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
+    files = sorted(file for file in folder.rglob("*") if is_image(file))
     if len(files) < 3:
         images = f"{len(files)} images" if files else "no images"
         raise ValueError(f"path: {path} has {images} ({', '.join(sorted(ENDINGS))}); need 3 or more")
     return files
+
+
+def is_image(file: Path) -> bool:
+    """Returns whether a path is a file that is named like an image."""
+    return file.suffix.lower() in ENDINGS and file.is_file()
 
 
 def _are_sorted_by_class(files: list[Path], path: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from runner.core import Dataset
 from runner.datasets.checks import as_floats, check_labels, narrow
 from runner.datasets.files import TooLarge, refuse_beyond_memory
+from runner.datasets.inputs import Inputs, inputs_of
 from runner.datasets.splits import split
 
 
@@ -69,13 +70,22 @@ def check_classes(target: str, y: np.ndarray) -> None:
         )
 
 
-def read_inputs(path: str | Path, inputs: str = "x") -> np.ndarray:
-    """Reads a file's array of inputs [N, ...], as float32.
+def read_inputs(path: str | Path, inputs: str = "x") -> Inputs:
+    """Reads the rows x [N, ...] of a file's array of inputs, without those that have values that are not finite.
 
     Raises:
         ValueError: as for `npz`.
     """
-    return _inputs(inputs, _load(path, [inputs])[inputs])
+    found = _load(path, [inputs])[inputs]
+    if found.ndim < 2 or not found.size or found.dtype.kind != "f":
+        return inputs_of(_inputs(inputs, found))
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(found.astype(np.float32)).reshape(len(found), -1).all(1)
+    problems = tuple(
+        f"{inputs}: row {row} of {path} has a value that is not finite" for row in np.flatnonzero(~finite)
+    )
+    x = _inputs(inputs, found[finite]) if finite.any() else found.astype(np.float32)[:0]
+    return Inputs(x, np.flatnonzero(finite), (), problems, len(found))
 
 
 def _inputs(name: str, rows: np.ndarray) -> np.ndarray:

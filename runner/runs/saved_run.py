@@ -19,12 +19,12 @@ from runner.errors import is_in_users_code
 from runner.loop.compiled import Keys
 from runner.loop.partition import join, split
 from runner.process.compile_cache import release_programs
+from runner.runs.predictions import computed, predicted
 from runner.runs.provenance import digest, digest_like, versions
 from runner.storage.checkpoints import Checkpoints
 from runner.storage.run_directory import Directory
 
 SPLITS = ("train", "validation", "test")
-AT_ONCE = 250  # examples whose features are computed in one call
 
 
 def features(run: str, step: int | None = None) -> "Features":
@@ -55,11 +55,9 @@ class Features:
         self.shape = run.spec.shape("x")
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Returns features `[N, F]` of x `[N, ...]`, in blocks, as a net takes far more memory than its outputs."""
+        """Returns features `[N, F]` of x `[N, ...]`, in blocks."""
         method = "features" if supports(self._scenario, Encoding) else "predict"
-        compute = functools.partial(_call, method, *split(self._scenario), self._state)
-        blocks = np.split(np.asarray(x), range(AT_ONCE, len(x), AT_ONCE))
-        return np.concatenate([np.asarray(compute(block)).reshape(len(block), -1) for block in blocks])
+        return computed(method, self._scenario, self._state, x).reshape(len(x), -1)
 
 
 def open_run(
@@ -102,6 +100,7 @@ class Run:
         allow_other_data: bool = False,
     ):
         release_programs()
+        self._kept: tuple[Hashable, PyTree] | None = None
         self._allows_other_data = allow_other_data or any(key.startswith("dataset.") for key in paths or ())
         self._trusts_all = trust_code or trusts_all()
         directory, config = Directory(path), Directory(path).vetted(trust_code)
@@ -189,6 +188,16 @@ class Run:
         assert restored is not None  # `step` raises an error for a run without checkpoints
         return restored[1]
 
+    def kept_state(self, step: int | None = None) -> PyTree:
+        """Returns the state of a step as `state` does, and keeps the last one: it must not be donated."""
+        step = self.step(step)
+        saved = (self.checkpoints.directory / str(step)).stat()
+        key = (step, saved.st_ino, saved.st_mtime_ns)  # another run may have replaced it
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None  # which frees the memory of the other state
+            self._kept = (key, self.state(step))
+        return self._kept[1]
+
     def evaluate(self, split: str = "validation", step: int | None = None) -> tuple[Metrics, Figures]:
         """Evaluates a state; on the validation split the metrics equal those that the run recorded at that step."""
         if split not in SPLITS:
@@ -225,7 +234,7 @@ class Run:
         scenario = self.require(Sampling)
         if isinstance(prompt := settings.get("prompt"), str):
             settings["prompt"] = self._tokens(prompt)
-        arguments = (jax.random.key(seed), self.state(step), n, tuple(settings.items()))
+        arguments = (jax.random.key(seed), self.kept_state(step), n, tuple(settings.items()))
         try:
             inspect.signature(scenario.sample).bind(*arguments[:3], **settings)
             return np.asarray(_sample(*split(scenario), *arguments))
@@ -245,18 +254,21 @@ class Run:
             raise ValueError(f"prompt: {unknown[0]!r} is not in the vocabulary of this run")
         return tuple(self.spec.vocabulary.index(character) for character in text)
 
-    def predict(self, x: np.ndarray, step: int | None = None) -> np.ndarray:
-        """Returns outputs `[B, ...]` for inputs `[B, ...]`.
+    def predict(self, x: object, step: int | None = None, strict: bool = False) -> np.ndarray:
+        """Returns the outputs of the scenario `[N, ...]`, such as logits, of each of N rows.
+
+        Args:
+            x: rows of numbers `[N, ...]`; a data frame of pandas or polars with the columns of the run's table; the
+                path of a table, an npz, an image, a folder of images or a text; or a list of images or of texts.
+            step: the step of the checkpoint; by default the best.
+            strict: refuse rows that cannot be read, which otherwise have NaN as outputs and are logged.
 
         Raises:
-            ValueError: the scenario does not predict, or the shape of the inputs is not that of the run's data.
+            ValueError: the scenario does not predict, the input cannot be read, its rows do not have the shape of
+                those of the run's data, or none of them can be read.
         """
         self.require(Predicting)
-        if x.shape[1:] != self.spec.shape("x"):
-            raise ValueError(
-                f"x: each has shape {x.shape[1:]}; the net of this run takes {self.spec.shape('x')}"
-            )
-        return np.asarray(_call("predict", *split(self.scenario), self.state(step), x))
+        return np.concatenate([block.outputs for block in predicted(self, x, step, strict)])
 
 
 def _spec(directory: Directory) -> Spec:
@@ -272,8 +284,3 @@ def _spec(directory: Directory) -> Spec:
 @functools.partial(jax.jit, static_argnums=(0, 4, 5))
 def _sample(structure: Hashable, numeric_leaves: tuple, key: Key, state: PyTree, n: int, settings: tuple):
     return join(structure, numeric_leaves).sample(key, state, n, **dict(settings))
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _call(method: str, structure: Hashable, numeric_leaves: tuple, state: PyTree, x: np.ndarray):
-    return getattr(join(structure, numeric_leaves), method)(state, x)

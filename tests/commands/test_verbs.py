@@ -1,4 +1,3 @@
-import csv
 import inspect
 import json
 import shutil
@@ -106,44 +105,6 @@ def test_a_language_model_writes_text_after_a_prompt(runs, tmp_path, capsys):
     assert len(texts) == 3
     assert all(text.startswith("abba") and len(text.strip()) == 16 for text in texts)
     assert texts[0] in capsys.readouterr().out
-
-
-def test_predictions_are_written_next_to_the_rows_by_column_name(runs, tmp_path):
-    shutil.copytree(runs / "supervised", tmp_path / "run")
-    run = open_run("run")
-    names = [column.name for column in run.spec.columns]
-    rows = np.asarray(run.dataset.test.arrays["x"])[:5]
-    order = [3, 1, 0, 2]
-    with open("mine.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["who", *(names[place] for place in order)])
-        writer.writerows([f"flower {number}", *row[order]] for number, row in enumerate(rows))
-    main(["predict", "run", "mine.csv"])
-    with open("run/predictions/mine.csv") as file:
-        written = list(csv.DictReader(file))
-    given = run.predict(rows).argmax(-1)
-    assert [row["predicted_target"] for row in written] == [run.spec.labels[place] for place in given]
-    assert [row["who"] for row in written] == [f"flower {number}" for number in range(5)]
-    assert all(1 / 3 <= float(row["probability"]) <= 1 for row in written)
-
-
-def test_numbers_are_predicted_in_their_own_units_and_from_arrays_too(runs, tmp_path):
-    shutil.copytree(runs / "regression", tmp_path / "run")
-    run = open_run("run")
-    x = np.asarray(run.dataset.test.arrays["x"])
-    np.savez("mine.npz", x=x)
-    main(["predict", "run", "mine.npz", "step=9"])
-    np.testing.assert_allclose(
-        np.load("run/predictions/mine.npz")["prediction"], run.predict(x, 9), rtol=1e-6
-    )
-
-
-def test_a_table_without_a_column_of_the_run_is_refused(runs, capsys):
-    Path("mine.csv").write_text("petal length (cm)\n1.0\n")
-    with pytest.raises(SystemExit) as stopped:
-        main(["predict", str(runs / "supervised"), "mine.csv"])
-    assert stopped.value.code == 2
-    assert "no such column" in capsys.readouterr().err
 
 
 def test_runs_are_listed_shown_and_compared(runs, capsys, monkeypatch):

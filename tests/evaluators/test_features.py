@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runner.cli import main
-from runner.runs import saved_run as runs
+from runner.runs import predictions
 from runner.runs.saved_run import features, open_run
 
 SMALL = ["net.hidden_sizes=[8]", "steps=4", "loop.log_every=2"]
@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(("run", "size"), [("digits", 10), ("codes", 8)])
 def test_features_are_codes_where_there_are_any_and_else_what_is_predicted(monkeypatch, folder, run, size):
-    monkeypatch.setattr(runs, "AT_ONCE", 2)
+    monkeypatch.setattr(predictions, "AT_ONCE", 2)
     of = features(str(folder / run))
     x = np.random.default_rng(0).random((5, 8, 8, 1)).astype(np.float32)
     assert of(x).shape == (5, size)

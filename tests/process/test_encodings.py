@@ -61,7 +61,9 @@ def test_a_run_below_a_folder_that_the_locale_cannot_spell_trains_and_is_read(tm
         code, _, errors = run(*words, cwd=folder)
         assert (code, errors) == (0, "")
     written = (folder / "runs" / "a" / "predictions" / "table.csv").read_text(encoding="utf-8")
-    assert written.startswith("größe,art,predicted_art,probability\n0,herb→,")
+    assert written.startswith(
+        "größe,art,predicted_art,probability,probability_herb→,probability_süß\n0,herb→,"
+    )
     assert open_run(folder / "runs" / "a").spec.labels == ("herb→", "süß")
 
 

@@ -33,7 +33,7 @@ FILES = (
         "figures/.spread.png.tmp",
     ),
     *("evaluations/9.json", "evaluations/.9.json.tmp", "samples/9.npz", "samples/9.txt", "tensorboard/end"),
-    *(".run.json.tmp", ".config.yaml.tmp", "checkpoints/9/seal.json", "predictions/rows.npz", "a\nname"),
+    *(".run.json.tmp", ".config.yaml.tmp", "checkpoints/9/seal.json", "predictions/rows.csv", "a\nname"),
     *("CONFIG.YAML", "members/0/config.yaml"),
 )
 FOLDERS = (

@@ -1,16 +1,12 @@
 """A user's own tables."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import Any
 
 from runner.core import Dataset, Spec
 from runner.datasets.files import read
+from runner.datasets.inputs import Inputs
 from runner.datasets.tables.settings import TableSettings
-
-if TYPE_CHECKING:  # polars is imported when a table is read
-    from runner.datasets.tables.table import Table
 
 
 def csv(
@@ -48,13 +44,25 @@ def csv(
     return assemble_table(read_csv(path, read(path)), settings)
 
 
-def read_rows(path: str | Path, spec: Spec) -> tuple[np.ndarray, "Table"]:
+def read_rows(path: str | Path, spec: Spec) -> Inputs:
     """Reads the features x [N, features] of another table, from the columns that a spec names.
 
     Raises:
-        ValueError: the spec has no columns, the file cannot be read as a table, a column is missing, or a cell does
-            not fit its column.
+        ValueError: the spec has no columns, the file cannot be read as a table, or a column is missing.
     """
-    from runner.datasets.tables.others import read_features
+    from runner.datasets.tables.csv_file import read_csv
+    from runner.datasets.tables.others import features_of
 
-    return read_features(str(path), spec)
+    return features_of(read_csv(str(path), read(path)), spec)
+
+
+def frame_rows(frame: Any, spec: Spec) -> Inputs:
+    """Returns the features x [N, features] of a data frame of polars or pandas, as `read_rows` does."""
+    import polars as pl
+
+    from runner.datasets.tables.csv_file import read_csv
+    from runner.datasets.tables.others import features_of
+
+    if not isinstance(frame, pl.DataFrame):
+        frame = pl.DataFrame({str(name): [*frame[name]] for name in frame.columns}, strict=False)
+    return features_of(read_csv("the data frame", frame.fill_nan(None).write_csv().encode()), spec)

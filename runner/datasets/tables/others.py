@@ -1,45 +1,49 @@
 """Other tables, whose columns a trained net knows."""
 
+from collections.abc import Mapping
+
 import numpy as np
+import polars as pl
 
 from runner.core import Column, Spec
-from runner.datasets.files import read
+from runner.datasets.inputs import Inputs
 from runner.datasets.tables.assembly import FILL
 from runner.datasets.tables.cells import interpret
-from runner.datasets.tables.csv_file import read_csv
 from runner.datasets.tables.notation import NUMBERS
 from runner.datasets.tables.schema import Encoder
 from runner.datasets.tables.table import Problem, Table
 
 
-def read_features(path: str, spec: Spec) -> tuple[np.ndarray, Table]:
-    """Returns features x [N, features] of a table, and the table itself.
+def features_of(table: Table, spec: Spec) -> Inputs:
+    """Returns features x [N, features] of the rows of a table whose cells all fit their columns.
 
     Raises:
-        ValueError: the file cannot be read as a table, a column is missing, or a cell does not fit its column.
+        ValueError: the spec has no columns, or the table lacks one of them.
     """
     if not spec.columns:
         raise ValueError("path: this data has no named columns, so that a table cannot be read for it")
-    table = read_csv(path, read(path))
     absent = [column.name for column in spec.columns if column.name not in table.header]
     if absent:
-        raise ValueError(f"{absent[0]}: {path} has no such column; it has {', '.join(table.header)}")
+        raise ValueError(f"{absent[0]}: {table.path} has no such column; it has {', '.join(table.header)}")
     known = {column.name: column for column in spec.columns}
     cells = interpret(table, list(known), known=known)
     encoder = Encoder(cells, spec.columns)
-    problems = [*cells.misfits, *_problems(encoder, known)]
-    if problems:
-        raise ValueError(table.describe(problems[:1])[0])
-    return encoder.x, table
+    problems: dict[int, Problem] = {}  # the first one of each row
+    for problem in (*cells.misfits, *_problems(encoder, known)):
+        problems.setdefault(problem.row, problem)
+    bad = sorted(problems)
+    rows = np.delete(np.arange(cells.size), bad)
+    lines = table.describe([problems[row] for row in bad])
+    written = pl.DataFrame(table.rows, schema=table.header, orient="row")
+    return Inputs(encoder.x[rows], rows, (), tuple(lines), cells.size, written)
 
 
-def _problems(encoder: Encoder, known: dict[str, Column]) -> list[Problem]:
-    gaps = [
-        Problem(name, int(rows[0]), FILL if known[name].categories else NUMBERS)
-        for name, rows in encoder.gaps.items()
-    ]
+def _problems(encoder: Encoder, known: Mapping[str, Column]) -> list[Problem]:
+    needs = {name: FILL if column.categories else NUMBERS for name, column in known.items()}
+    gaps = [Problem(name, row, needs[name]) for name, rows in encoder.gaps.items() for row in rows.tolist()]
     strangers = [
-        Problem(name, int(rows[0]), f"known are {', '.join(known[name].categories)}")
+        Problem(name, row, f"known are {', '.join(known[name].categories)}")
         for name, rows in encoder.strangers.items()
+        for row in rows.tolist()
     ]
     return gaps + strangers
