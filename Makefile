@@ -10,7 +10,9 @@ READY := $(VENV)/ready
 WORKERS ?= auto
 REPEATS ?= 3
 
-.PHONY: run test slow check lint docs learn faults bench bench-quick clean
+INTEGRATIONS := grain tfds hf webdataset torch
+
+.PHONY: run test slow check lint docs learn faults bench bench-quick integrations clean
 
 run: $(READY)
 	$(BIN)/runner
@@ -21,6 +23,17 @@ test: $(READY)
 # What trains until something is learned, and the documents' commands at full size.
 slow: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+# Tests of each optional library in an environment of its own, because some of them are large, or exclude each other.
+integrations: $(INTEGRATIONS:%=integration-%)
+
+$(INTEGRATIONS:%=integration-%): integration-%: $(VENV)-%/ready
+	$(VENV)-$*/bin/python -m pytest -n 0 -o addopts="-q --strict-markers --import-mode=importlib" tests/integrations/test_$*.py
+
+$(INTEGRATIONS:%=$(VENV)-%/ready): $(VENV)-%/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --editable '.[dev,$*]'
+	@touch $@
 
 # All that .ci/run asks for.
 check: lint docs test slow

@@ -9,8 +9,13 @@ from runner.datasets.mixtures import grid, mog16, ring
 from runner.datasets.mnist import mnist
 from runner.datasets.nothing import nothing
 from runner.datasets.npz import npz, read_inputs
+from runner.datasets.pipelines.grain import grain
+from runner.datasets.pipelines.hf import hf, hf_streaming
 from runner.datasets.pipelines.iterables import stream
 from runner.datasets.pipelines.memmap import memmap
+from runner.datasets.pipelines.tfds import tfds
+from runner.datasets.pipelines.torch import torch
+from runner.datasets.pipelines.webdataset import webdataset
 from runner.datasets.rows import Rows
 from runner.datasets.sources import Arrays, Sampler
 from runner.datasets.streams import Stream
@@ -29,7 +34,10 @@ __all__ = [
     "csv",
     "diabetes",
     "digits",
+    "grain",
     "grid",
+    "hf",
+    "hf_streaming",
     "image_folder",
     "iris",
     "line",
@@ -45,5 +53,8 @@ __all__ = [
     "ring",
     "stream",
     "text",
+    "tfds",
+    "torch",
+    "webdataset",
     "wine",
 ]

@@ -4,13 +4,15 @@ import dataclasses
 import itertools
 import json
 import logging
+import re
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from runner import Loop
+from runner import Loop, datasets
 from runner.cli import main
 from runner.core import Dataset
 from runner.datasets import Stream, stream
@@ -247,3 +249,23 @@ def test_a_run_on_a_stream_that_cannot_resume_says_so_at_its_start(tmp_path, mon
     command = ["dataset=stream", "dataset.make=own_loader.inexact", "dataset.validation=12", "dataset.test=8"]
     main([*command, "net.hidden_sizes=[2]", "steps=4", "figures=false", "hydra.run.dir=run"])
     assert "a run on this stream cannot be resumed exactly" in (tmp_path / "run" / "runner.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("create", "library", "extra"),
+    [
+        (lambda: datasets.grain(make), "grain", "grain"),
+        (lambda: datasets.tfds("mnist"), "tensorflow_datasets", "tfds"),
+        (lambda: datasets.hf("rows.parquet"), "datasets", "hf"),
+        (lambda: datasets.hf_streaming("rows.parquet"), "datasets", "hf"),
+        (lambda: datasets.webdataset("a.tar", "b.tar", "c.tar"), "webdataset", "webdataset"),
+        (lambda: datasets.torch(make), "torch", "torch"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it(
+    create, library, extra, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, library, None)  # also where it is installed
+    command = re.escape(f"{library} is not installed: say pip install 'jax-runner[{extra}]'")
+    with pytest.raises(ValueError, match=f"^{command}"):
+        create()

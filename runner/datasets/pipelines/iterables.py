@@ -2,10 +2,11 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from runner.core import Batch, Dataset, Spec
 from runner.core.bounds import check, count, optional
+from runner.datasets.pipelines.examples import Foreign
 from runner.datasets.streams import Stream
 
 MEASURED = 1024  # training rows whose mean and standard deviation are used for those of all
@@ -40,39 +41,41 @@ def stream(
     Raises:
         ValueError: a stream is empty, it is not known where a pass over held-out rows ends, or as for `Stream`.
     """
-    sizes = dict(zip(SPLITS, (size, validation, test), strict=True))
-    for name, rows in zip(("size", *SPLITS[1:]), sizes.values(), strict=True):
+    sizes = (size, validation, test)
+    for name, rows in zip(("size", *SPLITS[1:]), sizes, strict=True):
         check(name, rows, optional(count))
     create = functools.partial(make, **(settings or {}))
     takes_start = "start" in inspect.signature(make).parameters
-    parts = {split: functools.partial(create, split) if takes_start else create(split) for split in SPLITS}
-    return dataset_of(parts, sizes, ahead, known={} if classes is None else {"classes": classes})
+    parts = [functools.partial(create, split) if takes_start else create(split) for split in SPLITS]
+    return dataset_of(parts, sizes, ahead, classes=classes)
 
 
 def dataset_of(
-    parts: Mapping[str, Batches],
-    sizes: Mapping[str, int | None],
-    ahead: int = 16,
-    spec: Spec | None = None,
-    known: Mapping[str, object] | None = None,
+    parts: Sequence[Batches], sizes: Sequence[int | None], ahead: int = 16, **known: Foreign
 ) -> Dataset:
-    """Creates the streams of a dataset; their spec is that of the first training rows, and `known` is passed to it.
+    """Creates the streams of a dataset, with the spec of its first training rows.
+
+    Args:
+        parts: the batches for training, validation and test.
+        sizes: rows in one pass over each split, or None.
+        ahead: number of batches to prefetch.
+        known: arguments of `Spec.of` for what the rows do not tell; None leaves one to them.
 
     Raises:
         ValueError: it is not known where a pass over held-out rows ends, or as for `Stream`.
     """
-    for split, batches in parts.items():
+    for split, batches in zip(SPLITS, parts, strict=True):
         if not (callable(batches) or isinstance(batches, Iterable)):
             raise ValueError(
                 f"make: the batches of {split} are a {type(batches).__name__}; need an iterable, or a function of the"
                 " number of the first batch"
             )
-    train = Stream(
-        parts["train"], size=sizes["train"], spec=spec, measured=MEASURED, ahead=ahead, **(known or {})
-    )
-    return Dataset(
-        train, *(_held_out(split, parts[split], sizes[split], train.spec, ahead) for split in SPLITS[1:])
-    )
+    told = {name: value for name, value in known.items() if value is not None}
+    train = Stream(parts[0], size=sizes[0], measured=MEASURED, ahead=ahead, **told)
+    held_out = [
+        _held_out(*each, train.spec, ahead) for each in list(zip(SPLITS, parts, sizes, strict=True))[1:]
+    ]
+    return Dataset(train, *held_out)
 
 
 def _held_out(split: str, batches: Batches, size: int | None, spec: Spec, ahead: int) -> Stream:
