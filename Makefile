@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 WORKERS ?= auto
 REPEATS ?= 3
 
-INTEGRATIONS := grain tfds hf webdataset torch
+INTEGRATIONS := grain tfds hf webdataset torch text
 
 .PHONY: run test slow check lint docs learn faults bench bench-quick integrations clean
 

@@ -9,18 +9,17 @@ from runner.errors import ConfigError
 
 PATHS = {
     "path",
-    "target_path",
-    "validation_path",
-    "test_path",
-    "tokenizer",
     "run",
     "init_from",
-}  # names of settings whose values are paths
+    "tokenizer",
+    "cache",
+}  # names of settings whose values are paths, with those that end with _path
 
 
 def is_path(key: str) -> bool:
     """Returns whether the value of a setting is a path, by the last name of its key."""
-    return key.rpartition(".")[2] in PATHS
+    name = key.rpartition(".")[2]
+    return name in PATHS or name.endswith("_path")
 
 
 def located(config: Mapping, folder: str | None) -> dict:

@@ -69,12 +69,7 @@ def dataset_of(parts: Mapping[Any, np.ndarray], length: int, batch_size: int, **
         ValueError: `length` is less than 1, or a part is too short for a window.
     """
     check("length", length, count)
-    for name, tokens in parts.items():
-        if len(tokens) <= length:
-            raise ValueError(
-                f"length: the {name} part has {len(tokens)} tokens, too few for a window of {length} and the next:"
-                " take a smaller length, or a longer text"
-            )
+    refuse_short({name: len(tokens) for name, tokens in parts.items()}, length)
     row = Feature((length,), "int32")
     spec = Spec({"x": row, "y": row}, **known)
     held_out = [
@@ -82,3 +77,13 @@ def dataset_of(parts: Mapping[Any, np.ndarray], length: int, batch_size: int, **
         for tokens in (parts["validation"], parts["test"])
     ]
     return Dataset(Windows(parts["train"], length, batch_size, spec=spec), *held_out)
+
+
+def refuse_short(sizes: Mapping[str, int], length: int) -> None:
+    """Raises ValueError if a part has too few tokens for a window."""
+    for name, size in sizes.items():
+        if size <= length:
+            raise ValueError(
+                f"length: the {name} part has {size} tokens, too few for a window of {length} and the next:"
+                " take a smaller length, or a longer text"
+            )

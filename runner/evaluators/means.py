@@ -13,6 +13,7 @@ import numpy as np
 
 from runner.core import Draw, Figures, Key, Mean, Metrics, PyTree, Scenario, Source, Spec
 from runner.core.abilities import Predicting, Reconstructing, Sampling, Spreading, Summarizing, supports
+from runner.core.vocabulary import decode
 from runner.loop.partition import join, split
 from runner.writers import figures
 
@@ -190,7 +191,7 @@ def _drawn(key: Key, scenario: Scenario, state: PyTree, source: Source, batches:
         drawn["reconstructions"] = functools.partial(figures.reconstructions, x, reconstruction)
     if supports(scenario, Sampling) and source.spec.vocabulary:
         tokens = np.asarray(_write(*split(scenario), jax.random.fold_in(key, 2), state))
-        texts = ["".join(source.spec.vocabulary[token] for token in row) for row in tokens]
+        texts = [decode(source.spec.vocabulary, row) for row in tokens]
         drawn["samples"] = functools.partial(figures.texts, texts)
     return drawn
 

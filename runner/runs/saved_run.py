@@ -15,6 +15,7 @@ from runner.compose.tree import Node
 from runner.compose.trust import trusting_all, trusts_all
 from runner.core import Dataset, Figures, Key, Metrics, PyTree, Scenario, Spec
 from runner.core.abilities import Ability, Encoding, Predicting, Sampling, members, supports
+from runner.core.vocabulary import decode, encode
 from runner.errors import is_in_users_code
 from runner.loop.compiled import Keys
 from runner.loop.partition import join, split
@@ -246,13 +247,13 @@ class Run:
 
     def texts(self, tokens: np.ndarray) -> list[str]:
         """Returns the texts of tokens `[n, length]`."""
-        return ["".join(self.spec.vocabulary[token] for token in row) for row in tokens]
+        return [decode(self.spec.vocabulary, row) for row in tokens]
 
     def _tokens(self, text: str) -> tuple[int, ...]:
-        unknown = sorted(set(text) - set(self.spec.vocabulary))
-        if unknown:
-            raise ValueError(f"prompt: {unknown[0]!r} is not in the vocabulary of this run")
-        return tuple(self.spec.vocabulary.index(character) for character in text)
+        try:
+            return encode(self.spec.vocabulary, text)
+        except ValueError as error:
+            raise ValueError(f"prompt: {error}") from None
 
     def predict(self, x: object, step: int | None = None, strict: bool = False) -> np.ndarray:
         """Returns the outputs of the scenario `[N, ...]`, such as logits, of each of N rows.

@@ -116,6 +116,7 @@ OTHER = {  # values where the guess is refused, or is none
 WITHOUT_EFFECT = {  # choice, and path of a setting -> why nothing follows from it
     ("dataset=image_folder", "dataset.workers"): "threads that decode the same rows",
     ("dataset=stream", "dataset.ahead"): "batches that are prefetched",
+    ("dataset=text", "dataset.field"): "of .jsonl files, see tests/datasets/test_text.py",
     ("optimizer=adam", "optimizer.horizon"): "follows steps, and a constant schedule spans none",
 }
 NEED_A_RUN = ("evaluation.features",)  # another run, as in tests/evaluators/test_features.py
