@@ -51,7 +51,7 @@ def test_streaming_rows_are_killed_and_resume_in_another_order_each_epoch(size, 
 
 
 def test_rows_are_those_of_the_file(rows):
-    data = hf("rows.parquet", validation=0.3)
+    data = hf("rows.parquet", batch_size=8, validation=0.3)
     x = data.validation.feed(jax.random.key(0), 0, 1)["x"][0]
     assert x.shape == (30, 3)
     assert {tuple(row) for row in x.tolist()} <= {tuple(row) for row in np.float32(rows["x"]).tolist()}

@@ -9,6 +9,11 @@ from PIL import Image
 from runner.core import Feature
 from runner.datasets import webdataset
 
+# The library leaves an archive that is not read to its end to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 PATHS = {"path": "train-*.tar", "validation_path": "held-0.tar", "test_path": "held-*.tar"}
 
 
