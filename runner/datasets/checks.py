@@ -14,6 +14,7 @@ from runner.core import Array, Feature, Spec
 log = logging.getLogger("runner")
 
 LARGEST_SQUARED = float(np.sqrt(np.finfo(np.float32).max))  # the square of a larger value is infinite
+MANY_CLASSES, ROWS_PER_CLASS = 32, 4  # more whole numbers than these are classes if each has so many rows
 FAR = 16  # distance from 0 at which inputs are far out for a net that is initialised for inputs of about 1
 
 
@@ -97,6 +98,30 @@ def check_labels(name: str, y: np.ndarray, classes: int, numbers: np.ndarray | N
         known = "classes are numbered from 0" if label < 0 else f"classes are 0..{classes - 1}"
         row = outside[0] if numbers is None else numbers[outside[0]]
         raise ValueError(f"{name}: row {row} is {label}; {known}")
+
+
+def numbered(name: str, y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns whole numbers as classes numbered from 0, and the number that each class has in the data.
+
+    Other numbers than 0 up to the number of classes are reported.
+
+    Raises:
+        ValueError: all numbers are the same, or there are so many different ones that they are no classes.
+    """
+    distinct, indices = np.unique(y, return_inverse=True)
+    if len(distinct) == 1:
+        raise ValueError(f"{name}: every row is {distinct[0]}; need two classes, or data without targets")
+    if len(distinct) > MANY_CLASSES and len(distinct) * ROWS_PER_CLASS > len(y):
+        raise ValueError(
+            f"{name}: {len(distinct)} different whole numbers in {len(y)} rows are no classes; store targets of a"
+            " regression as floats"
+        )
+    if distinct[0] != 0 or distinct[-1] != len(distinct) - 1:
+        shown = ", ".join(map(str, distinct[:10])) + (", ..." if len(distinct) > 10 else "")
+        report(
+            f"note: {name}: the {len(distinct)} classes are numbered {shown}; they become 0 to {len(distinct) - 1}"
+        )
+    return indices.astype(np.int32), tuple(map(str, distinct.tolist()))
 
 
 def check_described(rows: Mapping[str, np.ndarray], spec: Spec, of: str = "") -> None:

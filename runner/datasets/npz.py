@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from runner.core import Dataset
-from runner.datasets.checks import as_floats, check_labels, narrow
+from runner.datasets.checks import as_floats, check_labels, narrow, numbered
 from runner.datasets.files import TooLarge, refuse_beyond_memory
 from runner.datasets.inputs import Inputs, inputs_of
 from runner.datasets.splits import split
@@ -21,10 +21,11 @@ def npz(
     split_seed: int = 0,
     validation: float = 0.15,
     test: float = 0.15,
+    relabel: bool = False,
 ) -> Dataset:
     """Reads a file's array of inputs [N, ...], as float32, and its targets.
 
-    Targets that are whole numbers [N] are classes, numbered from 0; floats [N, ...] are targets of a regression.
+    Targets that are whole numbers [N] are classes; floats [N, ...] are targets of a regression.
 
     Args:
         path: the file.
@@ -34,12 +35,13 @@ def npz(
         split_seed: seed of the split into training, validation and test rows.
         validation: fraction of the rows for validation.
         test: fraction of the rows for testing.
+        relabel: whether 1, 2, 3 are three classes, and not four.
 
     Raises:
         ValueError: the file is missing, damaged or holds Python objects, an array is missing or of the wrong
             shape or dtype, or a value is not finite.
     """
-    arrays = _load(path, [inputs] if target is None else [inputs, target])
+    arrays = load(path, [inputs] if target is None else [inputs, target])
     x = _inputs(inputs, arrays[inputs])
     settings = (batch_size, split_seed, validation, test)
     if target is None:
@@ -49,8 +51,17 @@ def npz(
         raise ValueError(f"{target}: {len(y)} rows; {inputs} has {len(x)}")
     if y.dtype.kind not in "biu":
         return split({"x": x, "y": as_floats(target, arrays[target])}, *settings)
+    y, known = _classes(target, y, relabel)
+    return split({"x": x, "y": y}, *settings, **known)
+
+
+def _classes(target: str, y: np.ndarray, relabel: bool) -> tuple[np.ndarray, dict]:
+    """Returns classes y [N], and what is known of them."""
+    known = {}
+    if relabel and y.ndim == 1:
+        y, known["labels"] = numbered(target, y)
     check_classes(target, y)
-    return split({"x": x, "y": y.astype(np.int32)}, *settings, classes=int(y.max()) + 1)
+    return y.astype(np.int32), known | {"classes": int(y.max()) + 1}
 
 
 def check_classes(target: str, y: np.ndarray) -> None:
@@ -76,7 +87,7 @@ def read_inputs(path: str | Path, inputs: str = "x") -> Inputs:
     Raises:
         ValueError: as for `npz`.
     """
-    found = _load(path, [inputs])[inputs]
+    found = load(path, [inputs])[inputs]
     if found.ndim < 2 or not found.size or found.dtype.kind != "f":
         return inputs_of(_inputs(inputs, found))
     with np.errstate(over="ignore"):
@@ -95,7 +106,12 @@ def _inputs(name: str, rows: np.ndarray) -> np.ndarray:
     return x
 
 
-def _load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
+def load(path: str | Path, names: list[str]) -> dict[str, np.ndarray]:
+    """Returns the named arrays of a file.
+
+    Raises:
+        ValueError: the file is missing, damaged or holds Python objects, or an array is missing.
+    """
     file = Path(path).expanduser()
     if not file.is_file():
         raise ValueError(f"path: there is no file {path}")

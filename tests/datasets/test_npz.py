@@ -128,3 +128,29 @@ def test_an_array_that_says_it_is_larger_than_memory_is_refused(tmp_path):
         archive.writestr("x.npy", header.getvalue() + bytes(99))
     with pytest.raises(ValueError, match=r"bomb.npz holds more than fits into memory"):
         npz(str(tmp_path / "bomb.npz"), target=None)
+
+
+@pytest.mark.parametrize("labels", [(1, 2, 3), (0, 5, 59), (-1, 7, 2**30)])
+def test_the_numbers_of_the_classes_are_those_in_the_file(save, caplog, labels):
+    y = np.array(labels)[Y]
+    with caplog.at_level("WARNING", logger="runner"):
+        data = npz(save(x=X, y=y), batch_size=4, relabel=True)
+    assert data.spec.classes == 3
+    assert data.spec.labels == tuple(map(str, labels))
+    for source in data:
+        rows = np.asarray(source.arrays["x"])[:, 0].astype(int) // 3
+        np.testing.assert_array_equal(source.arrays["y"], Y[rows])
+    assert f"the 3 classes are numbered {', '.join(map(str, labels))}; they become 0 to 2" in caplog.text
+
+
+def test_numbers_that_are_no_classes_are_refused(save):
+    with pytest.raises(
+        ValueError, match=r"^y: 100 different whole numbers in 100 rows are no classes; store targets"
+    ):
+        npz(save(x=np.zeros((100, 2)), y=np.arange(100) * 9), relabel=True)
+    with pytest.raises(ValueError, match=r"^y: every row is 7; need two classes"):
+        npz(save(x=X, y=np.full(20, 7)), relabel=True)
+
+
+def test_classes_of_saved_runs_are_all_numbers_up_to_the_largest(save):
+    assert npz(save(x=X, y=Y * 5), batch_size=4).spec.classes == 11
