@@ -60,6 +60,12 @@ def build(config: Mapping, known: dict | None = None) -> Parts:
         has_setting = "standardize" in config["scenario"]
         remedy = "say scenario.standardize=true" if has_setting else "scale them in the data"
         warn_of_unscaled(dataset.spec, remedy)
+    if config.get("augment"):
+        from runner.datasets import Augmented
+
+        functions = make(config, "augment")
+        train = _call("augment", lambda: Augmented(dataset.train, functions))
+        dataset = dataset._replace(train=train)
     if config["one_batch"]:
         from runner.datasets import FirstBatch
 

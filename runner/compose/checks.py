@@ -61,6 +61,7 @@ TOP = {  # of each setting of a run itself: its types, their names in messages, 
 }
 LABELS = ("name", "tags", "notes")  # what somebody calls a run, which changes nothing in it
 PARTS = ("loop", "dataset", "scenario", "evaluation")
+LISTS = ("augment",)  # groups of which a run has any number of parts
 DEFAULTS = {"one_batch": False, "figures": True, "traceback": False}  # of configurations saved without them
 
 
@@ -89,7 +90,11 @@ def check(config: dict, known: set[str]) -> dict:
     for key in ("init_step", "init_names"):
         if config[key] is not None and config["init_from"] is None:
             raise ConfigError(f"{key}: says what to take of a run; name the run by init_from=RUN")
-    return {key: _checked(value, key, config) for key, value in config.items()}
+    return {
+        key: _checked_list(value, key, config) if key in LISTS else _checked(value, key, config)
+        for key, value in config.items()
+        if value or key not in LISTS  # no choice is the same as no such key
+    }
 
 
 def check_run(config: dict) -> dict:
@@ -141,6 +146,15 @@ def _checked(value: Node, path: str, config: Mapping) -> Node:
         key: _plain(inner, f"{path}.{key}") if key in mappings else _checked(inner, f"{path}.{key}", config)
         for key, inner in settings.items()
     }
+
+
+def _checked_list(parts: Node, path: str, config: Mapping) -> Node:
+    """Checks the parts of a group of which several can be chosen: name -> part."""
+    if not isinstance(parts, Mapping):
+        raise ConfigError(f"{path}: {parts!r:.100} is no choice: say {path}=[CHOICE,...]")
+    for name, part in parts.items():
+        _refuse_no_part(part, f"{path}.{name}")
+    return {name: _checked(part, f"{path}.{name}", config) for name, part in parts.items()}
 
 
 def _plain(value: Node, path: str) -> Node:

@@ -17,6 +17,7 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from runner.compose.checks import LISTS
 from runner.compose.named import configuration, is_dotted, takes_names
 from runner.compose.signatures import signature
 from runner.compose.tree import Node, is_part, settings_of, target_of
@@ -96,8 +97,9 @@ class Repository(ConfigRepository):
             return super().load_config(config_path)
         config = OmegaConf.create(configuration(group, name))
         defaults = self._extract_defaults_list(config_path, config)
+        package = f"{group}.{name.rpartition('.')[2]}" if group in LISTS else None
         result = ConfigResult(
-            provider="runner", path=f"name://{name}", config=config, header={"package": None}
+            provider="runner", path=f"name://{name}", config=config, header={"package": package}
         )
         result.defaults_list = self._create_defaults_list(config_path, defaults)
         return result

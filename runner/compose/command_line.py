@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.compose.checks import OFF, check, refuse_unused, without_leftovers
+from runner.compose.checks import LISTS, OFF, check, refuse_unused, without_leftovers
 from runner.compose.choices import Loader, choices_with, loader_of, opened, settle
 from runner.compose.named import is_dotted, takes_names
 from runner.compose.overrides import parse, quoted, refuse_twice
@@ -194,6 +194,16 @@ def _check_choice(override: Override, loader: Loader) -> None:
         raise ConfigError(f"unknown part {group}{near(group, loader.list_groups(''))}")
     if override.is_delete() or (choice is None and group in ("experiment", "debug")):
         return
+    if choice is None and group in LISTS:
+        raise ConfigError(f"{group}: null is no choice; say {group}=[] for none")
+    several = choice if isinstance(choice, list) and group in LISTS else [choice]
+    for number, each in enumerate(several):
+        _check_one(group, each, loader)
+        if each in several[:number]:
+            raise ConfigError(f"{group}: {each} is given twice")
+
+
+def _check_one(group: str, choice: object, loader: Loader) -> None:
     if is_dotted(choice) and takes_names(group):
         _check_name(group, str(choice))
         return
@@ -258,6 +268,8 @@ def _check_key(override: Override, base: Mapping, loader: Loader) -> None:
 
 
 def _meant(name: str, slot: str, node: Node, base: Mapping, loader: Loader) -> str:
+    if name in LISTS:
+        return f"; choose its parts first, by {name}=[CHOICE,...]"
     if slot and isinstance(node, Mapping):
         names = [inner for inner in node if not inner.startswith("_")]
         return near(name, names) or f"; {slot} has {', '.join(names)}"

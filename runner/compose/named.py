@@ -5,7 +5,11 @@ import ast
 from runner.compose.signatures import Parameter, signature
 from runner.compose.tree import PARTIAL, TARGET, Node
 
-FUNCTIONS = ("net", "loss")  # groups whose parts are functions that scenarios call
+FUNCTIONS = ("net", "loss", "augment")  # groups whose parts are functions that are called later
+TAKING_TWO = (
+    "loss",
+    "augment",
+)  # groups whose functions are called with two arguments: outputs and targets, key and x
 GIVEN = ("output_shape",)  # by a scenario, not by a user
 FROM_OPTAX = "runner.optimizers.from_optax"  # the part of every optimizer that is named
 OTHERS = ("experiment", "debug")  # groups that hold no parts
@@ -61,9 +65,7 @@ def _settings(group: str, name: str) -> dict[str, Node]:
     read = signature(name)
     if read is None:
         return {}
-    parameters = dict(
-        list(read.parameters.items())[2:] if group == "loss" else read.parameters
-    )  # outputs, targets
+    parameters = dict(list(read.parameters.items())[2:] if group in TAKING_TWO else read.parameters)
     is_called_later = group == "net" and not read.is_class and not set(GIVEN) & set(parameters)
     settings = {}
     for key, parameter in parameters.items():

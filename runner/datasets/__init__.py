@@ -1,5 +1,6 @@
 """Datasets and the sources of their batches."""
 
+from runner.datasets.augmented import Augmented
 from runner.datasets.bundled import breast_cancer, diabetes, digits, iris, wine
 from runner.datasets.curves import line, quadratic
 from runner.datasets.first_batch import FirstBatch
@@ -25,6 +26,7 @@ from runner.datasets.windows import Windows
 
 __all__ = [
     "Arrays",
+    "Augmented",
     "FirstBatch",
     "Rows",
     "Sampler",
