@@ -78,6 +78,7 @@ class Spec:
         columns: the columns of the table from which `x` is built, or empty.
         target: the name of the target column of the table, or None.
         vocabulary: the text of each token if x consists of tokens, or empty.
+        depth: the number of bits that the image files use if they have 16 bits per pixel, or None.
         modes: the centres and spread if the data is a known mixture, or None.
         entropy: the entropy of the next token in nats, if the source of the tokens is known, or None.
     """
@@ -93,13 +94,14 @@ class Spec:
         columns=(),
         target=None,
         vocabulary=(),
+        depth=None,
         modes=None,
         entropy=None,
     ):
         self.features = {name: Feature(tuple(shape), str(dtype)) for name, (shape, dtype) in features.items()}
         self.mean, self.std = dict(mean or {}), dict(std or {})
         self.classes, self.labels, self.columns, self.target = classes, tuple(labels), tuple(columns), target
-        self.vocabulary, self.modes, self.entropy = tuple(vocabulary), modes, entropy
+        self.vocabulary, self.depth, self.modes, self.entropy = tuple(vocabulary), depth, modes, entropy
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], **known) -> "Spec":
@@ -145,7 +147,9 @@ class Spec:
             "target": self.target,
             "vocabulary": list(self.vocabulary),
             "entropy": None if self.entropy is None else float(self.entropy),
-        }
+        } | (
+            {} if self.depth is None else {"depth": self.depth}
+        )  # so that digests of other data stay as they were
 
     @classmethod
     def from_json(cls, saved: Mapping) -> "Spec":
@@ -166,6 +170,7 @@ class Spec:
             columns=columns,
             target=saved["target"],
             vocabulary=saved["vocabulary"],
+            depth=saved.get("depth"),
             entropy=saved["entropy"],
         )
 
@@ -184,13 +189,14 @@ def _flatten(spec: Spec):
         spec.columns,
         spec.target,
         spec.vocabulary,
+        spec.depth,
     )
     return (spec.mean, spec.std, spec.modes, spec.entropy), static
 
 
 def _unflatten(static, leaves) -> Spec:
     spec = object.__new__(Spec)
-    features, spec.classes, spec.labels, spec.columns, spec.target, spec.vocabulary = static
+    features, spec.classes, spec.labels, spec.columns, spec.target, spec.vocabulary, spec.depth = static
     spec.features = dict(features)
     spec.mean, spec.std, spec.modes, spec.entropy = leaves
     return spec

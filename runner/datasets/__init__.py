@@ -4,7 +4,7 @@ from runner.datasets.augmented import Augmented
 from runner.datasets.bundled import breast_cancer, diabetes, digits, iris, wine
 from runner.datasets.curves import line, quadratic
 from runner.datasets.first_batch import FirstBatch
-from runner.datasets.images import image_folder
+from runner.datasets.images import image_folder, image_table
 from runner.datasets.markov import markov
 from runner.datasets.mixtures import grid, mog16, ring
 from runner.datasets.mnist import mnist
@@ -41,6 +41,7 @@ __all__ = [
     "hf",
     "hf_streaming",
     "image_folder",
+    "image_table",
     "iris",
     "line",
     "markov",

@@ -1,7 +1,6 @@
 """Reads the rows of which a run predicts something: from tables, arrays, images, texts, or what code passes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,6 @@ from runner.datasets import images, tables
 from runner.datasets.inputs import Inputs, inputs_of
 from runner.datasets.lines import continued, lines_of
 from runner.datasets.npz import read_inputs as read_arrays
-
-AT_ONCE = 250  # images in memory
 
 
 def read_inputs(source: object, spec: Spec, dataset: Mapping[str, object]) -> Iterator[Inputs]:
@@ -35,7 +32,7 @@ def read_inputs(source: object, spec: Spec, dataset: Mapping[str, object]) -> It
         if spec.vocabulary:
             yield continued([str(item) for item in source], spec)
         else:
-            yield from _of_images([Path(item).expanduser() for item in source], dataset)
+            yield from _of_images([Path(item).expanduser() for item in source], spec, dataset)
     else:
         yield inputs_of(_numbers(source))
 
@@ -49,20 +46,19 @@ def _of_path(path: Path, spec: Spec, dataset: Mapping[str, object]) -> Iterator[
         yield continued(lines_of(path), spec, str(path))
     elif path.is_dir() or path.suffix.lower() in images.ENDINGS:
         folder = path if path.is_dir() else path.parent
-        for block in _of_images(_images_at(path), dataset):
+        for block in _of_images(_images_at(path), spec, dataset):
             yield block._replace(names=tuple(str(Path(name).relative_to(folder)) for name in block.names))
     else:
         yield tables.read_rows(path, spec)
 
 
-def _of_images(files: Sequence[Path], dataset: Mapping[str, object]) -> Iterator[Inputs]:
+def _of_images(files: Sequence[Path], spec: Spec, dataset: Mapping) -> Iterator[Inputs]:
     if not {"size", "channels"} <= set(dataset):
         raise ValueError(
             f"path: {files[0]} is an image, and this run was not trained with files of images; write rows x as it was"
             " trained with into an .npz"
         )
-    for start in range(0, len(files), AT_ONCE):
-        yield _read_images(files[start : start + AT_ONCE], dataset)
+    yield from images.read_inputs(files, spec, dataset)
 
 
 def _images_at(path: Path) -> list[Path]:
@@ -71,33 +67,10 @@ def _images_at(path: Path) -> list[Path]:
     Raises:
         ValueError: the folder has no images.
     """
-    found = [path] if path.is_file() else sorted(file for file in path.rglob("*") if images.is_image(file))
+    found = [path] if path.is_file() else images.images_below(path)
     if not found:
         raise ValueError(f"path: {path} has no images ({', '.join(sorted(images.ENDINGS))})")
     return found
-
-
-def _read_images(files: Sequence[Path], dataset: Mapping) -> Inputs:
-    """Reads images x [N, size, size, channels] in [0, 1], as in training, by the settings of a dataset of images."""
-
-    def read(file: Path) -> np.ndarray | Exception:
-        try:
-            return images.load(file, dataset["size"], dataset["channels"])
-        except MemoryError:  # not the fault of the file
-            raise
-        except Exception as error:  # Pillow raises errors of many types for broken files
-            return error
-
-    with ThreadPoolExecutor(dataset["workers"]) as pool:
-        found = list(pool.map(read, files))
-    problems = [
-        f"{file}: {error}" for file, error in zip(files, found, strict=True) if isinstance(error, Exception)
-    ]
-    rows = [row for row, image in enumerate(found) if not isinstance(image, Exception)]
-    x = np.zeros((len(rows), dataset["size"], dataset["size"], dataset["channels"]), np.float32)
-    for number, row in enumerate(rows):
-        x[number] = np.asarray(found[row], np.float32) / 255
-    return Inputs(x, np.array(rows, int), tuple(map(str, files)), tuple(problems), len(files))
 
 
 def _numbers(source: object) -> np.ndarray:

@@ -139,9 +139,9 @@ class Run:
             )
         before, after = self.spec.to_json(), dataset.spec.to_json()
         for name in before:
-            if before[name] != after[name]:
+            if before[name] != after.get(name):
                 raise ValueError(
-                    f"dataset: does not fit the net of this run: its {name} are {after[name]!s:.100},"
+                    f"dataset: does not fit the net of this run: its {name} are {after.get(name)!s:.100},"
                     f" and {before[name]!s:.100} in the run"
                 )
         return dataset

@@ -53,8 +53,8 @@ class Supervised:
         """
         if "y" not in spec.features:
             raise ValueError(
-                "the data has no labels y: in a folder of images, each class is a folder directly in dataset.path (if"
-                " these are train and val, name train)"
+                "the data has no labels y: in a folder of images, each class is a folder directly in dataset.path, or"
+                " directly in its train, val and test, and there are two or more"
             )
         if spec.classes is None:
             raise ValueError(

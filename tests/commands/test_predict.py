@@ -14,7 +14,7 @@ from runner import open_run
 from runner.cli import main
 from runner.commands.predict import _columns, _path
 from runner.core import Spec
-from runner.datasets import reading
+from runner.datasets.images import rows
 from runner.datasets.inputs import inputs_of
 from runner.runs.predictions import Predicted
 from runner.storage.checkpoints import Checkpoints
@@ -133,7 +133,7 @@ def test_each_line_of_a_text_is_continued_by_one_token(runs, tmp_path):
 
 
 def test_the_images_of_a_folder_are_predicted_by_name(monkeypatch):
-    monkeypatch.setattr(reading, "AT_ONCE", 1)  # so that no image of one block can be read
+    monkeypatch.setattr(rows, "AT_ONCE", 1)  # so that no image of one block can be read
     for number in range(24):
         folder = Path("photos", "light" if number % 2 else "dark")
         folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ def test_settings_of_one_scenario_or_of_a_test_are_not_listed_but_can_be_chosen(
 )
 def test_every_choice_of_every_group_composes(group):
     path, make = ["dataset.path=x"], ["dataset.make=json.loads"]
-    files = ("hf", "hf_streaming", "image_folder", "memmap", "mnist", "npz", "text")
+    files = ("hf", "hf_streaming", "image_folder", "image_table", "memmap", "mnist", "npz", "text")
     needed = dict.fromkeys(files, path) | dict.fromkeys(("grain", "stream", "torch"), make)
     needed["webdataset"] = [*path, "dataset.validation_path=x", "dataset.test_path=x"]
     needed["tfds"] = ["dataset.name=mnist"]

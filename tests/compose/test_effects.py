@@ -24,12 +24,14 @@ from runner.testing.tracing import trace
 
 MLP, CNN = "net.hidden_sizes=[8]", ["net=cnn", "net.channels=[4]", "net.hidden_sizes=[8]"]
 TINY = {  # words with which a choice is used, and its programs are small
+    "augment": [MLP, "dataset.batch_size=8"],
     "dataset=breast_cancer": [MLP],
     "dataset=csv": ["dataset.path=table.csv", "dataset.target=y", "dataset.batch_size=4", MLP],
     "dataset=diabetes": ["scenario=regression", MLP],
     "dataset=digits": [MLP],
     "dataset=grid": ["scenario=gan", MLP],
     "dataset=image_folder": ["dataset.path=photos", "dataset.size=8", "dataset.batch_size=4", MLP],
+    "dataset=image_table": ["dataset.path=labels.csv", "dataset.size=8", "dataset.batch_size=4", MLP],
     "dataset=iris": [MLP],
     "dataset=line": ["scenario=regression", MLP],
     "dataset=markov": ["scenario=language_model", "dataset.size=4000", "net.size=8", "net.layers=1"],
@@ -112,11 +114,19 @@ OTHER = {  # values where the guess is refused, or is none
     "dataset.normalize": "NFC",
     "dataset.boundaries": True,
     "dataset.cache": "tokens.npy",
+    "dataset.labels": "none",
+    "dataset.image": "second",
+    "dataset.folder": "other",
 }
 WITHOUT_EFFECT = {  # choice, and path of a setting -> why nothing follows from it
-    ("dataset=image_folder", "dataset.workers"): "threads that decode the same rows",
+    ("dataset=image_folder", "dataset.workers"): "processes that decode the same rows",
     ("dataset=stream", "dataset.ahead"): "batches that are prefetched",
     ("dataset=text", "dataset.field"): "of .jsonl files, see tests/datasets/test_text.py",
+    ("dataset=image_folder", "dataset.draft"): "these images are no JPEGs",
+    ("dataset=image_table", "dataset.workers"): "processes that decode the same rows",
+    ("dataset=image_table", "dataset.draft"): "these images are no JPEGs",
+    ("dataset=npz", "dataset.relabel"): "the classes of these rows are 0 and 1",
+    ("augment=color", "augment.color.saturation"): "these images are grey",
     ("optimizer=adam", "optimizer.horizon"): "follows steps, and a constant schedule spans none",
 }
 NEED_A_RUN = ("evaluation.features",)  # another run, as in tests/evaluators/test_features.py
@@ -277,6 +287,11 @@ def files(monkeypatch):
             file = Path(name, "photos", "ab"[number % 2], f"{number}.png")
             file.parent.mkdir(exist_ok=True, parents=True)
             Image.fromarray(image).save(file)
+        named = [
+            f"photos/{'ab'[n % 2]}/{n}.png,photos/{'ba'[n % 2]}/{n ^ 1}.png,{n % 2},{n // 2 % 2}"
+            for n in range(64)
+        ]
+        Path(name, "labels.csv").write_text("\n".join(["image,second,label,z", *named]))
         Path(name, "mnist").mkdir()
         written = {
             "images-idx3": numbers.integers(0, 256, (64, 28, 28), np.uint8),

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +68,9 @@ def small(arguments: list[str]) -> list[str]:
     words = [*(word for word in arguments if not word.startswith("steps=")), f"steps={steps}"]
     if steps == 2 and any("diffusion" in word for word in words):
         words.append("evaluation.size=64")
-    if "dataset=image_folder" in words:  # memory of a U-Net grows with the number of pixels
+    if {"dataset=image_folder", "dataset=image_table"} & set(
+        words
+    ):  # memory of a U-Net grows with the number of pixels
         words.append("dataset.batch_size=8")
     return words
 
@@ -85,6 +88,10 @@ def test_every_command_and_every_program_of_a_section_runs(section, tmp_path, mo
     (tmp_path / "photos").mkdir()
     for number in range(90):
         Image.new("RGB", (40, 30), (number, 2 * number, 9)).save(tmp_path / "photos" / f"{number}.png")
+    for name in ("cat", "dog"):
+        shutil.copytree(tmp_path / "photos", tmp_path / "pets" / name)
+    named = [f"photos/{number}.png,{'light' if number > 45 else 'dark'}" for number in range(90)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,kind", *named]))
     for language, text in section.blocks:
         if language == "sh":
             for words in commands(text):
