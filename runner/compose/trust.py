@@ -70,7 +70,7 @@ def read_plain(path: Path) -> dict:
 
 
 if yaml.__with_libyaml__:
-    from yaml.cyaml import CParser
+    from yaml.cyaml import CParser  # pyright: ignore[reportAttributeAccessIssue]
 
     class _Loader(Composer, CParser, SafeConstructor, Resolver):
         """Parses in C, six times as fast, and composes in Python, where each value can be checked."""
@@ -81,7 +81,7 @@ if yaml.__with_libyaml__:
                 base.__init__(self)
 
 else:
-    _Loader = yaml.SafeLoader
+    _Loader = yaml.SafeLoader  # pyright: ignore[reportAssignmentType]
 
 
 class _PlainLoader(_Loader):
