@@ -17,6 +17,7 @@ from typing import NoReturn, TypeGuard
 __all__ = [
     "Busy",
     "ConfigError",
+    "InvalidData",
     "Misfit",
     "NotFinite",
     "Occupied",
@@ -58,6 +59,12 @@ class ConfigError(RunnerError, ValueError):
 
 class Occupied(RunnerError, ValueError):
     """A directory that this run may not use."""
+
+    exit_code = 2
+
+
+class InvalidData(RunnerError, ValueError):
+    """Several problems of a file, each in a line of the message."""
 
     exit_code = 2
 
@@ -117,7 +124,12 @@ class Stopped(RunnerError):
 
 
 def describe(error: BaseException) -> str:
-    """Returns an error as one line: its message, or for a fault in code file and line, the type and the message."""
+    """Returns an error as one line: its message, or for a fault in code file and line, the type and the message.
+
+    Only several problems of a file have a line each.
+    """
+    if isinstance(error, InvalidData):
+        return str(error)
     message = " ".join(str(error).split())
     if len(message) > LONGEST:  # the end says what to do
         message = f"{message[: LONGEST // 2]} [...] {message[-LONGEST // 2 :]}"

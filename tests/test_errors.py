@@ -142,6 +142,7 @@ def test_exit_codes_are_those_that_the_documentation_lists():
         "RunnerError": 1,
         "CheckFailed": 1,
         "ConfigError": 2,
+        "InvalidData": 2,
         "Occupied": 2,
         "Untrusted": 2,
         "Busy": 3,

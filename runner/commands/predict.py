@@ -112,6 +112,8 @@ def _columns(run: "Run", block: "Predicted") -> dict[str, Any]:
     if spec.classes is not None and not reconstructs and outputs.shape[1:] == (spec.classes,):
         labels = spec.labels or [str(number) for number in range(spec.classes)]
         return _classes(f"predicted_{spec.target or 'y'}", labels, outputs)
+    if spec.targets and not reconstructs and outputs.shape[1:] == (len(spec.targets),):
+        outputs = spec.with_offsets(outputs)
     columns = _numbers(f"predicted_{spec.target or 'y'}", outputs)
     spread = {} if block.spread is None else _numbers(f"deviation_{spec.target or 'y'}", block.spread[rows])
     return columns | spread

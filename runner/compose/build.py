@@ -24,7 +24,7 @@ from runner.core import Dataset, Evaluator, PyTree, Scenario, Spec, optimization
 from runner.core.abilities import CountingUpdates, ShapingNets, Standardizing, supports
 from runner.core.caching import shared
 from runner.core.lifting import builder
-from runner.errors import is_deliberate
+from runner.errors import InvalidData, is_deliberate
 from runner.loop import Loop
 from runner.process.memory import total_memory
 
@@ -212,4 +212,5 @@ def _call(path: str, call: Callable[[], Made]) -> Made:
         if not is_deliberate(error) and was_called:
             raise
         names_setting = str(error).split(":", 1)[0] in getattr(call, "keywords", {})
-        raise ValueError(f"{path}.{error}" if names_setting else f"{path}: {error}") from error
+        kind = InvalidData if isinstance(error, InvalidData) else ValueError
+        raise kind(f"{path}.{error}" if names_setting else f"{path}: {error}") from error

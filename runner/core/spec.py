@@ -76,7 +76,8 @@ class Spec:
         classes: the number of classes of `y`, or None.
         labels: the names of the classes, or empty.
         columns: the columns of the table from which `x` is built, or empty.
-        target: the name of the target column of the table, or None.
+        target: the name of the target column of the table, or None if there is none, or several.
+        targets: the target columns whose numbers are `y`, or empty, also in runs saved by version 0.2.
         vocabulary: the text of each token if x consists of tokens, or empty.
         depth: the number of bits that the image files use if they have 16 bits per pixel, or None.
         modes: the centres and spread if the data is a known mixture, or None.
@@ -93,6 +94,7 @@ class Spec:
         labels=(),
         columns=(),
         target=None,
+        targets=(),
         vocabulary=(),
         depth=None,
         modes=None,
@@ -101,6 +103,7 @@ class Spec:
         self.features = {name: Feature(tuple(shape), str(dtype)) for name, (shape, dtype) in features.items()}
         self.mean, self.std = dict(mean or {}), dict(std or {})
         self.classes, self.labels, self.columns, self.target = classes, tuple(labels), tuple(columns), target
+        self.targets = tuple(targets)
         self.vocabulary, self.depth, self.modes, self.entropy = tuple(vocabulary), depth, modes, entropy
 
     @classmethod
@@ -137,6 +140,11 @@ class Spec:
         """Returns a batch of zeros `[size, ...]`, for the initialization of nets."""
         return {name: jnp.zeros((size, *shape), dtype) for name, (shape, dtype) in self.features.items()}
 
+    def with_offsets(self, outputs: Array) -> np.ndarray:
+        """Returns predictions `[..., targets]` of y as float64, with the offsets of the target columns added."""
+        offsets = [column.offset for column in self.targets]
+        return np.asarray(outputs, np.float64) + np.array(offsets or 0.0)
+
     def to_json(self) -> dict:
         """Returns all attributes but the statistics and modes, which are stored in the state and in the dataset."""
         return {
@@ -145,6 +153,7 @@ class Spec:
             "labels": list(self.labels),
             "columns": [column.to_json() for column in self.columns],
             "target": self.target,
+            **({"targets": [column.to_json() for column in self.targets]} if self.targets else {}),
             "vocabulary": list(self.vocabulary),
             "entropy": None if self.entropy is None else float(self.entropy),
         } | (
@@ -169,6 +178,7 @@ class Spec:
             labels=saved["labels"],
             columns=columns,
             target=saved["target"],
+            targets=[Column.from_json(column) for column in saved.get("targets", ())],
             vocabulary=saved["vocabulary"],
             depth=saved.get("depth"),
             entropy=saved["entropy"],
@@ -188,6 +198,7 @@ def _flatten(spec: Spec):
         spec.labels,
         spec.columns,
         spec.target,
+        spec.targets,
         spec.vocabulary,
         spec.depth,
     )
@@ -196,7 +207,8 @@ def _flatten(spec: Spec):
 
 def _unflatten(static, leaves) -> Spec:
     spec = object.__new__(Spec)
-    features, spec.classes, spec.labels, spec.columns, spec.target, spec.vocabulary, spec.depth = static
+    features, spec.classes, spec.labels, spec.columns, *named = static
+    spec.target, spec.targets, spec.vocabulary, spec.depth = named
     spec.features = dict(features)
     spec.mean, spec.std, spec.modes, spec.entropy = leaves
     return spec

@@ -20,7 +20,7 @@ from runner.datasets.pipelines.webdataset import webdataset
 from runner.datasets.rows import Rows
 from runner.datasets.sources import Arrays, Sampler
 from runner.datasets.streams import Stream
-from runner.datasets.tables import csv, read_rows
+from runner.datasets.tables import TableSettings, csv, parquet, read_rows
 from runner.datasets.text import text
 from runner.datasets.windows import Windows
 
@@ -31,6 +31,7 @@ __all__ = [
     "Rows",
     "Sampler",
     "Stream",
+    "TableSettings",
     "Windows",
     "breast_cancer",
     "csv",
@@ -50,6 +51,7 @@ __all__ = [
     "mog16",
     "nothing",
     "npz",
+    "parquet",
     "quadratic",
     "read_inputs",
     "read_rows",

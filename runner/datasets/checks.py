@@ -24,6 +24,12 @@ def report(message: str) -> None:
     log.warning("%s", message)
 
 
+@functools.cache
+def tell(message: str) -> None:
+    """Logs what data are like once per process."""
+    log.info("%s", message)
+
+
 def as_floats(name: str, rows: Array) -> np.ndarray:
     """Copies numbers to float32, and logs the largest error if that changes any.
 

@@ -1,6 +1,6 @@
 """Splits of rows into training, validation and test data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,93 @@ def cut(size: int, split_seed: int, **fractions: float) -> list[np.ndarray]:
     Raises:
         ValueError: the seed is negative, a fraction is outside (0, 1), or no row remains.
     """
+    counts = _counts(size, split_seed, fractions)
+    order = np.random.default_rng(split_seed).permutation(size)
+    return [np.sort(rows) for rows in np.split(order, np.cumsum(counts))]
+
+
+def cut_by_class(y: np.ndarray, split_seed: int, **fractions: float) -> list[np.ndarray]:
+    """Draws sets of row numbers as `cut` does, with about the same share of each class in each set.
+
+    A class of two rows has one in the first set and one among the remaining rows, to which a class of one row belongs.
+
+    Args:
+        y: the class of each row.
+        split_seed: the seed.
+        **fractions: the shares of the sets, by their names.
+
+    Raises:
+        ValueError: as for `cut`, or no class has enough rows for a set.
+    """
+    _counts(len(y), split_seed, fractions)
+    generator = np.random.default_rng(split_seed)
+    parts = []
+    for label in np.unique(y):
+        rows = generator.permutation(np.flatnonzero(y == label))
+        counts = [max(1, round(fraction * len(rows))) for fraction in fractions.values()]
+        for index in reversed(range(len(counts))):  # at least one row remains
+            counts[index] -= min(counts[index], max(0, sum(counts) - len(rows) + 1))
+        parts.append(np.split(rows, np.cumsum(counts)))
+    joined = [np.sort(np.concatenate(rows)) for rows in zip(*parts, strict=True)]
+    for name, rows in zip(fractions, joined, strict=False):
+        if not len(rows):
+            raise ValueError(f"stratify: no class has a row for {name}; say stratify=false")
+    return joined
+
+
+def cut_by_group(groups: np.ndarray, split_seed: int, **fractions: float) -> list[np.ndarray]:
+    """Draws sets of row numbers as `cut` does; rows of one group are in one set.
+
+    Args:
+        groups: the group of each row, a whole number.
+        split_seed: the seed.
+        **fractions: the shares of the sets, by their names.
+
+    Raises:
+        ValueError: as for `cut`, or there are too few groups.
+    """
+    counts = _counts(len(groups), split_seed, fractions)
+    names, sizes = np.unique(groups, return_counts=True)
+    order = np.random.default_rng(split_seed).permutation(len(names))
+    ends, first = [], 0
+    for count in counts:
+        reached = np.cumsum(sizes[order[first:]])
+        first += 1 + int(np.argmin(np.abs(reached - count))) if first < len(names) else 0
+        ends.append(first)
+    if first >= len(names):
+        raise ValueError(f"group: {len(names)} groups are too few; none remains to train on")
+    return [np.flatnonzero(np.isin(groups, names[chosen])) for chosen in np.split(order, ends)]
+
+
+def cut_by_time(times: np.ndarray, split_seed: int, **fractions: float) -> list[np.ndarray]:
+    """Returns sets of row numbers: the latest rows are the first set. Rows of one time are in one set.
+
+    Args:
+        times: the time of each row.
+        split_seed: unused, because nothing is random.
+        **fractions: the shares of the sets, by their names.
+
+    Raises:
+        ValueError: as for `cut`, or there are too few different times.
+    """
+    counts = _counts(len(times), split_seed, fractions)
+    order = np.argsort(times, kind="stable")
+    ordered, ends = times[order], []
+    end = len(times)
+    for count in counts:
+        last = ordered[max(0, end - count - 1)]
+        first = int(np.searchsorted(ordered[:end], last, "right"))  # a later row, if times are equal there
+        end = first if first < end else int(np.searchsorted(ordered[:end], last, "left"))
+        ends.append(end)
+    if end <= 0:
+        raise ValueError(
+            f"time: {len(np.unique(times))} different times are too few; none remains to train on"
+        )
+    return [np.sort(rows) for rows in reversed(np.split(order, ends[::-1]))]
+
+
+def _counts(size: int, split_seed: int, fractions: Mapping[str, float]) -> list[int]:
+    """Returns the number of rows of each fraction; raises the errors of `cut`."""
     check("split_seed", split_seed, at_least(0))
     for name, fraction in fractions.items():
         if not 0 < fraction < 1:
@@ -28,8 +115,7 @@ def cut(size: int, split_seed: int, **fractions: float) -> list[np.ndarray]:
     if sum(counts) >= size:
         requested = " and ".join(f"{name} {fraction}" for name, fraction in fractions.items())
         raise ValueError(f"{next(iter(fractions))}: {requested} of {size} rows leave none to train on")
-    order = np.random.default_rng(split_seed).permutation(size)
-    return [np.sort(rows) for rows in np.split(order, np.cumsum(counts))]
+    return counts
 
 
 def split(
@@ -46,9 +132,20 @@ def split(
         ValueError: as for `checked`, `cut` and `Arrays`.
     """
     arrays = checked(arrays)  # before the split, so that an error names the row of the file
-    warn_of(arrays)
     size = len(next(iter(arrays.values())))
-    parts = cut(size, split_seed, test=test, validation=validation)
+    return split_by(arrays, cut(size, split_seed, test=test, validation=validation), batch_size, **known)
+
+
+def split_by(
+    arrays: Mapping[str, Array], parts: Sequence[np.ndarray], batch_size: int | None, **known
+) -> Dataset:
+    """Splits rows into given parts: the numbers of the test, validation and training rows.
+
+    Raises:
+        ValueError: as for `checked` and `Arrays`.
+    """
+    arrays = checked(arrays)
+    warn_of(arrays)
     held_test, held_validation, train = [
         {name: rows[part] for name, rows in arrays.items()} for part in parts
     ]

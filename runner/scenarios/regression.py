@@ -11,7 +11,7 @@ from runner.core.bounds import loss_of_targets, require
 from runner.core.declarations import maximized, minimized
 from runner.core.losses import losses_of
 from runner.core.nets import create, forward, infer, update
-from runner.core.reductions import per_example
+from runner.core.reductions import per_example, weighted_mean
 
 
 class RegressionState(NamedTuple):
@@ -66,12 +66,12 @@ class Regression:
         return RegressionState(net, inputs, targets, jnp.array(spec.mean["y"]))
 
     def step(self, key: Key, state: RegressionState, batch: Batch) -> tuple[RegressionState, Metrics]:
-        """Updates the net once, by the gradient of the mean loss."""
+        """Updates the net once, by the gradient of the mean loss; `weights` of a batch weigh its rows."""
         x, y = state.inputs.standardize(batch["x"]), state.targets.standardize(batch["y"])
 
         def loss(net):
             outputs, net = forward(self.net, net, key, x)
-            value = losses_of(self.loss, outputs, y).mean()
+            value = weighted_mean(losses_of(self.loss, outputs, y), batch.get("weights"))
             return value, (net, {"loss": value})
 
         net, metrics = update(self.optimizer, state.net, loss)

@@ -11,7 +11,7 @@ from runner.core.bounds import loss_of_targets, require
 from runner.core.declarations import maximized, minimized
 from runner.core.losses import losses_of
 from runner.core.nets import create, forward, infer, update
-from runner.core.reductions import mean_of_logits
+from runner.core.reductions import mean_of_logits, weighted_mean
 
 # Classes; with more of them, [B, classes, classes] would be the largest array of an evaluation.
 LARGEST_CONFUSION = 100
@@ -70,12 +70,12 @@ class Supervised:
         return SupervisedState(create(self.net, self.optimizer, key, x, **shape), inputs)
 
     def step(self, key: Key, state: SupervisedState, batch: Batch) -> tuple[SupervisedState, Metrics]:
-        """Updates the net once, by the gradient of the mean loss."""
+        """Updates the net once, by the gradient of the mean loss; `weights` of a batch weigh its rows."""
         x, y = state.inputs.standardize(batch["x"]), batch["y"]
 
         def loss(net):
             logits, net = forward(self.net, net, key, x)
-            value = losses_of(self.loss, logits, y).mean()
+            value = weighted_mean(losses_of(self.loss, logits, y), batch.get("weights"))
             return value, (net, {"loss": value, "accuracy": _correct(logits, y).mean()})
 
         net, metrics = update(self.optimizer, state.net, loss)

@@ -37,7 +37,8 @@ def test_every_choice_of_every_group_composes(group):
     needed = dict.fromkeys(files, path) | dict.fromkeys(("grain", "stream", "torch"), make)
     needed["webdataset"] = [*path, "dataset.validation_path=x", "dataset.test_path=x"]
     needed["tfds"] = ["dataset.name=mnist"]
-    needed |= {"csv": [*path, "dataset.target=y"], "features": ["evaluation.features.run=x"]}
+    needed |= {name: [*path, "dataset.target=y"] for name in ("csv", "parquet")}
+    needed |= {"features": ["evaluation.features.run=x"]}
     for name in parts()[group]:
         compose([f"{group}={name}", *needed.get(name, [])])
 

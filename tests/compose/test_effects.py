@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import polars
 import pytest
 from PIL import Image
 
@@ -45,6 +46,7 @@ TINY = {  # words with which a choice is used, and its programs are small
     "dataset=mog16": ["scenario=gan", MLP],
     "dataset=nothing": ["scenario=ppo", MLP],
     "dataset=npz": ["dataset.path=rows.npz", "dataset.batch_size=4", MLP],
+    "dataset=parquet": ["dataset.path=table.parquet", "dataset.target=y", "dataset.batch_size=4", MLP],
     "dataset=quadratic": ["scenario=regression", MLP],
     "dataset=ring": ["scenario=gan", MLP],
     "dataset=stream": [
@@ -106,6 +108,17 @@ OTHER = {  # values where the guess is refused, or is none
     "dataset.inputs": "x2",
     "dataset.target": "z",
     "dataset.channels": 1,
+    "dataset.columns": "[a]",
+    "dataset.drop": "[b]",
+    "dataset.categories": "[z]",
+    "dataset.missing": "zero",
+    "dataset.unseen": "other",
+    "dataset.weights": "z",
+    "dataset.group": "z",
+    "dataset.time": "a",
+    "dataset.encoding": "utf-16",
+    "dataset.delimiter": ";",
+    "dataset.decimal": ";",
     "dataset.target_path": "z.npy",
     "dataset.settings": "{scale:2.0}",
     "dataset.classes": 3,
@@ -120,6 +133,10 @@ OTHER = {  # values where the guess is refused, or is none
 }
 WITHOUT_EFFECT = {  # choice, and path of a setting -> why nothing follows from it
     ("dataset=image_folder", "dataset.workers"): "processes that decode the same rows",
+    ("dataset=csv", "dataset.indicator"): "no cell of the table is missing",
+    ("dataset=csv", "dataset.deduplicate"): "all rows of the table differ",
+    ("dataset=parquet", "dataset.indicator"): "no cell of the table is missing",
+    ("dataset=parquet", "dataset.deduplicate"): "all rows of the table differ",
     ("dataset=stream", "dataset.ahead"): "batches that are prefetched",
     ("dataset=text", "dataset.field"): "of .jsonl files, see tests/datasets/test_text.py",
     ("dataset=image_folder", "dataset.draft"): "these images are no JPEGs",
@@ -276,6 +293,7 @@ def files(monkeypatch):
         Path(name).mkdir(exist_ok=True)
         lines = [f"{a},{b},{c},{d}" for (a, b, *_), c, d in zip(rows, y, z, strict=True)]
         Path(name, "table.csv").write_text("\n".join(["a,b,y,z", *lines]))
+        polars.read_csv(Path(name, "table.csv")).write_parquet(Path(name, "table.parquet"))
         np.savez(Path(name, "rows.npz"), x=rows, x2=rows + 1, y=y, z=z)
         for part, array in {"x": rows, "y": y, "z": z}.items():
             np.save(Path(name, f"{part}.npy"), array)

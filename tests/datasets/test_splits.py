@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runner.datasets.splits import assemble, cut, split
+from runner.datasets.splits import assemble, cut, cut_by_class, cut_by_group, cut_by_time, split
 
 ARRAYS = {"x": np.arange(20.0)[:, None], "y": np.arange(20) % 4}
 
@@ -76,3 +76,55 @@ def test_a_bad_value_is_named_by_its_row_before_the_split():
     x[13] = np.nan
     with pytest.raises(ValueError, match=r"^x: row 13, column 0 is NaN"):
         split({"x": x}, 4, 0, 0.2, 0.2)
+
+
+def test_classes_have_the_same_share_in_each_part():
+    y = np.repeat([0, 1, 2], [60, 30, 10])
+    test, validation, train = cut_by_class(y, 0, test=0.2, validation=0.1)
+    assert [np.bincount(y[part]).tolist() for part in (test, validation, train)] == [
+        [12, 6, 2],
+        [6, 3, 1],
+        [42, 21, 7],
+    ]
+    assert sorted(np.concatenate([test, validation, train])) == list(range(100))
+    other = cut_by_class(y, 1, test=0.2, validation=0.1)[0]
+    assert other.tolist() != test.tolist()
+
+
+def test_each_class_is_trained_on_and_held_out_if_it_has_rows():
+    y = np.repeat([0, 1, 2, 3], [40, 1, 2, 3])
+    parts = cut_by_class(y, 0, test=0.1, validation=0.1)
+    assert [np.bincount(y[part], minlength=4)[1:].tolist() for part in parts] == [
+        [0, 1, 1],
+        [0, 0, 1],
+        [1, 1, 1],
+    ]
+
+
+def test_groups_stay_together():
+    groups = np.arange(60) // 3 % 10
+    parts = cut_by_group(groups, 0, test=0.2, validation=0.2)
+    assert [len({*groups[part]}) for part in parts] == [2, 2, 6]
+    assert sorted(np.concatenate(parts)) == list(range(60))
+
+
+def test_the_latest_rows_come_last_and_equal_times_stay_together():
+    times = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 4))
+    parts = cut_by_time(times, 0, test=0.2, validation=0.15)
+    assert [sorted({*times[part].tolist()}) for part in parts] == [[8, 9], [7], list(range(7))]
+    assert sorted(np.concatenate(parts)) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("cut", "rows", "message"),
+    [
+        (cut_by_class, np.arange(20), "stratify: no class has a row for test; say stratify=false"),
+        (cut_by_group, np.arange(20) % 2, "group: 2 groups are too few; none remains to train on"),
+        (cut_by_time, np.arange(20) % 2, "time: 2 different times are too few; none remains to train on"),
+        (cut_by_time, np.zeros(20), "time: 1 different times are too few"),
+        (cut_by_class, np.zeros(1), "test: test 0.2 and validation 0.2 of 1 rows leave none"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(cut, rows, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        cut(rows, 0, test=0.2, validation=0.2)

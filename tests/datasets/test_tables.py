@@ -109,7 +109,7 @@ BODY = "".join(f"{number},{number % 2}\n" for number in range(9))
         ("x,y\n\n1,2\n1\n", "path: line 4 of {path} has 1 cells; the header has 2"),
         ("x:y\n1:2\n", "path: {path} has one column, 'x:y'; commas, semicolons, tabs or | part columns"),
         ('x,y\n"1,2\n', "path: line 2 of {path}: unexpected end of data"),
-        (b"x,y\n\xff,2\n", "path: {path} is not UTF-8 text (byte 4); save it as UTF-8"),
+        (b"x,y\n\x81,2\n", "path: {path} is not UTF-8 text (byte 4); save it as UTF-8"),
         ("x,y\n1,2\n".encode("utf-16")[:-1], "path: {path} is not UTF-16 text (byte 16)"),
         ("x,z\n1,2\n", "target: {path} has no column 'y'; it has x, z"),
         ("x,y\n1,0\na,1\n", "x: line 3 of {path} is 'a'; need a finite number, as in other rows"),

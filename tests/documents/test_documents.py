@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from messy_tables import customers
 from PIL import Image
 
 from runner.cli import main
@@ -84,6 +85,7 @@ def small(arguments: list[str]) -> list[str]:
 def test_every_command_and_every_program_of_a_section_runs(section, tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "houses.csv").write_text("\n".join(HOUSES))
+    (tmp_path / "customers.csv").write_text(customers(200), encoding="utf-8")
     (tmp_path / "book.txt").write_text("The quick brown fox jumps over the lazy dog. " * 50)
     (tmp_path / "photos").mkdir()
     for number in range(90):

@@ -186,3 +186,30 @@ def test_samples_come_from_the_average_where_there_is_one():
 def test_wrong_settings_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "y"),
+    [
+        (
+            Regression(hk.transform(lambda x: hk.Linear(1)(x)), optax.sgd(0.1), optax.squared_error, False),
+            X[:, :1],
+        ),
+        (
+            Supervised(
+                hk.transform(lambda x: hk.Linear(2)(x)),
+                optax.sgd(0.1),
+                optax.softmax_cross_entropy_with_integer_labels,
+                False,
+            ),
+            (X[:, 0] > 0).astype(np.int32),
+        ),
+    ],
+)
+def test_rows_count_in_the_loss_by_their_weights(scenario, y):
+    batch = {"x": X, "y": y, "weights": np.float32(np.arange(40) % 2)}
+    state = scenario.init(KEY, Spec.of(batch))
+    weighted, metrics = scenario.step(KEY, state, batch)
+    chosen, expected = scenario.step(KEY, state, {"x": X[1::2], "y": y[1::2]})
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5), weighted, chosen)
+    assert metrics["loss"] == pytest.approx(expected["loss"])

@@ -65,7 +65,7 @@ def _rows(settings: ImageSettings) -> tuple[Rows, Sequence[str]]:
     files = _found(table, image, cells.texts[image].to_list(), base)
     if target is None:
         return Rows(files, None, [""] * len(files)), ()
-    y, labels = read_targets(cells, TableSettings(path=path, target=target, task=settings.task))
+    y, labels, _ = read_targets(cells, TableSettings(path=path, target=target, task=settings.task, rules=1))
     y = y if labels else as_floats(target, y)
     return Rows(files, y, [labels[each] if labels else repr(each.tolist()) for each in y]), labels
 

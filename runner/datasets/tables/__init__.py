@@ -1,47 +1,79 @@
 """A user's own tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from runner.core import Dataset, Spec
-from runner.datasets.files import read
 from runner.datasets.inputs import Inputs
 from runner.datasets.tables.settings import TableSettings
 
 
 def csv(
     path: str,
-    target: str,
+    target: str | Sequence[str],
     task: str | None = None,
     batch_size: int | None = 64,
     split_seed: int = 0,
     validation: float = 0.15,
     test: float = 0.15,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    missing: str = "refuse",
+    indicator: bool = False,
+    unseen: str = "refuse",
+    weights: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    stratify: bool = False,
+    deduplicate: bool = False,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    rules: int = 1,
 ) -> Dataset:
-    """Reads a table of numbers and texts, whose columns are separated by commas, semicolons or tabs.
+    """Reads a text file of rows and columns; `TableSettings` describes the settings.
 
-    A column of numbers is one feature of x [N, features]; a column of texts is one 0/1 feature for each of its
-    categories. The target becomes classes y [N], or targets of a regression y [N, 1].
-
-    Args:
-        path: the file, UTF-8.
-        target: name of the column to predict; all other columns are features.
-        task: "classification", "regression", or None: classification if the target holds texts, or whole numbers
-            with at most 32 distinct values.
-        batch_size: rows per batch, or None for the whole training set at each step.
-        split_seed: seed of the split into training, validation and test rows.
-        validation: fraction of the rows for validation.
-        test: fraction of the rows for testing.
+    A column of numbers or dates is one feature of x [N, features], a column of texts one 0/1 feature for each of its
+    categories. The target becomes classes y [N], or targets of a regression y [N, targets].
 
     Raises:
-        ValueError: the file cannot be read as a table, a cell is empty or does not fit its column, or the target is
-            missing or does not fit the task.
+        ValueError: the file cannot be read as a table, or a column cannot be used.
     """
-    settings = TableSettings(**locals())
-    from runner.datasets.tables.assembly import assemble_table
-    from runner.datasets.tables.csv_file import read_csv
+    return _read(TableSettings(**locals()), "text")
 
-    return assemble_table(read_csv(path, read(path)), settings)
+
+def parquet(
+    path: str,
+    target: str | Sequence[str],
+    task: str | None = None,
+    batch_size: int | None = 64,
+    split_seed: int = 0,
+    validation: float = 0.15,
+    test: float = 0.15,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    missing: str = "refuse",
+    indicator: bool = False,
+    unseen: str = "replace",
+    weights: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    stratify: bool = True,
+    deduplicate: bool = False,
+) -> Dataset:
+    """Reads a Parquet, Feather or Arrow file; the settings are those of `csv`."""
+    return _read(TableSettings(**locals()), "columns")
+
+
+def _read(settings: TableSettings, kind: str) -> Dataset:
+    from runner.datasets.tables.assembly import assemble_table
+    from runner.datasets.tables.table_file import read_table
+
+    dialect = {name: getattr(settings, name) for name in ("encoding", "delimiter", "decimal")}
+    return assemble_table(read_table(settings.path, kind=kind, rules=settings.rules, **dialect), settings)
 
 
 def read_rows(path: str | Path, spec: Spec) -> Inputs:
@@ -50,10 +82,11 @@ def read_rows(path: str | Path, spec: Spec) -> Inputs:
     Raises:
         ValueError: the spec has no columns, the file cannot be read as a table, or a column is missing.
     """
-    from runner.datasets.tables.csv_file import read_csv
     from runner.datasets.tables.others import features_of
+    from runner.datasets.tables.table_file import read_table
 
-    return features_of(read_csv(str(path), read(path)), spec)
+    # By rules 1, because what stands for no value by the rules 2 may be a category.
+    return features_of(read_table(str(path), rules=1), spec)
 
 
 def frame_rows(frame: Any, spec: Spec) -> Inputs:

@@ -12,35 +12,58 @@ import polars as pl
 from runner.datasets.tables.dialect import Text, text_of
 from runner.datasets.tables.table import Table
 
-SAMPLED = 20_000  # cells at the beginning, from which the kinds of columns are guessed before all are read
+# A number that only a decimal comma explains.
+COMMA = r"[+\-\u2212]?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|0+,\d+)"
+SAMPLED = 5_000  # cells at the beginning, from which the kinds of columns are guessed before all are read
 
 
-def read_csv(path: str, content: bytes) -> Table:
+def read_csv(
+    path: str,
+    content: bytes,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    absent: Sequence[str] = (),
+) -> Table:
     """Returns the table in the content of a text file.
 
-    polars reads what it reads as RFC 4180 says, and the `csv` module of Python all else: blank lines, quotation marks
-    within a cell, blanks around quotation marks, and whatever has to be refused with its line.
+    polars reads what RFC 4180 allows, and the `csv` module of Python all else: blank lines, quotation marks within a
+    cell, blanks around quotation marks, and whatever has to be refused with its line.
+
+    Args:
+        path: the file.
+        content: what it holds.
+        encoding: as in `TableSettings`.
+        delimiter: as in `TableSettings`.
+        decimal: as in `TableSettings`.
+        absent: texts that stand for no value, besides an empty cell.
 
     Raises:
         ValueError: the file is not a table.
     """
-    text = text_of(path, content)
-    kinds = _guess(text)
-    if not kinds:
+    text = text_of(path, content, encoding, delimiter)
+    rows = [cells for _, cells in itertools.islice(text.rows(), 1, 1 + max(2, SAMPLED // len(text.header)))]
+    if not rows:
         raise ValueError(f"path: {path} has a header and no rows")
-    frame = _read(text, kinds)
-    return Table(path, frame if frame is not None else _read_slowly(text), text)
+    decimal = decimal or _decimal(text, rows)
+    kinds = [_kind(cells, absent) for cells in zip(*rows, strict=True)]
+    if decimal == ",":  # a number with a point may have thousands
+        kinds = [pl.String] * len(kinds)
+    frame = _read(text, kinds, absent)
+    return Table(path, frame if frame is not None else _read_slowly(text), text, decimal)
 
 
-def _guess(text: Text) -> Sequence[type[pl.DataType]]:
-    """Returns the kind of each column in the first rows, or nothing if there are none."""
-    count = max(2, SAMPLED // len(text.header))
-    rows = [row for _, row in itertools.islice(text.rows(), 1, 1 + count)]
-    return [_kind(cells) for cells in zip(*rows, strict=True)]
+def _decimal(text: Text, rows: Sequence[Sequence[str]]) -> str | None:
+    """Returns the decimal mark of numbers that can be read in two ways: a comma if it occurs in other numbers."""
+    if text.delimiter == ",":
+        return "."
+    cells = itertools.chain.from_iterable(rows)
+    return "," if any(re.fullmatch(COMMA, cell) for cell in cells if "," in cell) else None
 
 
-def _kind(cells: tuple[str, ...]) -> type[pl.DataType]:
-    filled = [cell for cell in cells if cell]
+def _kind(cells: Sequence[str], absent: Sequence[str]) -> type[pl.DataType]:
+    filled = [cell for cell in cells if cell and cell not in absent]
     return pl.Float64 if filled and all(map(_is_plain, filled)) else pl.String
 
 
@@ -48,17 +71,18 @@ def _is_plain(cell: str) -> bool:
     return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", cell, re.ASCII) is not None
 
 
-def _read(text: Text, kinds: Sequence[type[pl.DataType]]) -> pl.DataFrame | None:
+def _read(text: Text, kinds: Sequence[type[pl.DataType]], absent: Sequence[str]) -> pl.DataFrame | None:
     """Returns the table as polars reads it, or None if that may not be what the file says."""
     has_blank_lines = b"\n\n" in text.content
     if has_blank_lines or "\n" in "".join(text.header) or not _quotes_whole_cells(text):
         return None
-    for schema in (kinds, [pl.String] * len(kinds)):
+    texts = [pl.String] * len(kinds)
+    for schema, nulls in ((kinds, ()), (kinds, absent), (texts, ())):  # polars is slower with null values
         try:
-            frame = _parse(text.content, text, schema, header=1)
+            frame = _parse(text.content, text, schema, nulls, header=1)
         except (
             pl.exceptions.PolarsError
-        ):  # a cell that is no number, after the first rows, or rows of other lengths
+        ):  # cells after the first rows are no numbers, or rows differ in length
             continue
         return frame if _is_rectangular(text, frame) else None
     return None
@@ -71,12 +95,19 @@ def _read_slowly(text: Text) -> pl.DataFrame:
     return _parse(content.getvalue().encode(), text, [pl.String] * len(text.header))
 
 
-def _parse(content: bytes, text: Text, kinds: Sequence[type[pl.DataType]], header: int = 0) -> pl.DataFrame:
+def _parse(
+    content: bytes,
+    text: Text,
+    kinds: Sequence[type[pl.DataType]],
+    absent: Sequence[str] = (),
+    header: int = 0,
+) -> pl.DataFrame:
     return pl.read_csv(
         content,
         separator=text.delimiter,
         has_header=False,
         skip_lines=header,
+        null_values=list(absent) or None,
         schema=dict(zip(text.header, kinds, strict=True)),
     )
 

@@ -5,8 +5,11 @@ import contextlib
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from runner.datasets.checks import report
 
 DELIMITERS = ",;\t|"
 SNIFFED = 2**18  # bytes at the beginning, from which the delimiter is detected
@@ -52,31 +55,58 @@ class Text(NamedTuple):
             raise ValueError(f"path: line {line} of {self.path}: {error}") from None
 
 
-def text_of(path: str, content: bytes) -> Text:
+def text_of(path: str, content: bytes, encoding: str | None = None, delimiter: str | None = None) -> Text:
     """Returns the text of a file, and what separates its cells.
 
     Raises:
         ValueError: the file is not text, is empty, or its header is incomplete.
     """
-    content = _with_line_feeds(_as_utf8(path, content))
-    before = 0
-    content = content.lstrip(b"\n") if content[:1] == b"\n" else content
-    delimiter = _delimiter(content)
-    header = _header(path, content, delimiter)
-    return Text(path, content, delimiter, header, before)
+    content = _with_line_feeds(_as_utf8(path, content, encoding))
+    start = content.lstrip(b"\n")
+    before = len(content) - len(start)
+    content = start.rstrip(b"\n") + b"\n" if start.endswith(b"\n\n") else start
+    if said := re.match(rb"sep=(.)\n", content):  # as Excel writes and reads
+        delimiter, before = delimiter or said[1].decode(), before + 1
+        content = content[said.end() :]
+    delimiter = delimiter or _delimiter(content)
+    if len(delimiter) != 1 or delimiter in '"\n' or not delimiter.isascii():
+        raise ValueError(f"delimiter: {delimiter!r} cannot separate cells; need one character, such as ;")
+    return Text(path, content, delimiter, _header(path, content, delimiter), before)
 
 
-def _as_utf8(path: str, content: bytes) -> bytes:
-    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
-    if encoding == "utf-8" and content.isascii():
-        return content
+def _as_utf8(path: str, content: bytes, encoding: str | None) -> bytes:
+    mark, found = next(
+        ((mark, name) for mark, name in MARKS.items() if content.startswith(mark)), (b"", "utf-8")
+    )
+    used = encoding or found
+    if used in ("utf-8", "utf-8-sig") and content.isascii():
+        text = content
+    else:
+        text = _decode(path, content, used, is_guess=encoding is None and not mark)
+    if b"\0" in text:
+        raise ValueError(
+            f"path: {path} holds zero bytes, as no text does; if it is text, say encoding=utf-16, say"
+        )
+    return text
+
+
+def _decode(path: str, content: bytes, encoding: str, is_guess: bool) -> bytes:
+    """Returns text as UTF-8. Where the encoding is a guess, text that is not UTF-8 is taken for cp1252."""
     try:
-        text = content.decode(encoding)
+        return content.decode(encoding).encode()
+    except LookupError:
+        raise ValueError(f"encoding: {encoding!r} is no encoding that Python knows, such as cp1252") from None
+    except UnicodeEncodeError:
+        raise ValueError(f"path: {path} holds half a character in {encoding}") from None
     except UnicodeDecodeError as error:
+        if is_guess and b"\0" not in content:
+            with contextlib.suppress(UnicodeDecodeError):
+                text = content.decode("cp1252").encode()
+                report(f"note: {path} is not UTF-8 and is read as cp1252; if that is wrong, say encoding=")
+                return text
         raise ValueError(
             f"path: {path} is not {encoding.upper()} text (byte {error.start}); save it as UTF-8"
         ) from None
-    return content if encoding == "utf-8" else text.encode()
 
 
 def _with_line_feeds(content: bytes) -> bytes:
@@ -111,7 +141,7 @@ def _header(path: str, content: bytes, delimiter: str) -> list[str]:
     try:
         header = next((row for row in _reader(content, delimiter) if row), None)
     except csv.Error as error:
-        raise ValueError(f"path: line 1 of {path}: {error}") from None
+        raise ValueError(f"path: the header of {path}: {error}") from None
     if header is None:
         raise ValueError(f"path: {path} is empty")
     names = [name.strip() for name in header]

@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 
 from runner.core import Column, Spec
+from runner.datasets.checks import report
 from runner.datasets.inputs import Inputs
-from runner.datasets.tables.assembly import FILL
-from runner.datasets.tables.cells import interpret
+from runner.datasets.tables.cells import Cells, interpret
 from runner.datasets.tables.notation import NUMBERS
+from runner.datasets.tables.problems import FILL
 from runner.datasets.tables.schema import Encoder
 from runner.datasets.tables.table import Problem, Table
 
@@ -28,6 +29,7 @@ def features_of(table: Table, spec: Spec) -> Inputs:
     known = {column.name: column for column in spec.columns}
     cells = interpret(table, list(known), known=known)
     encoder = Encoder(cells, spec.columns)
+    _report_replaced(table.path, cells, encoder, known)
     problems: dict[int, Problem] = {}  # the first one of each row
     for problem in (*cells.misfits, *_problems(encoder, known)):
         problems.setdefault(problem.row, problem)
@@ -36,6 +38,16 @@ def features_of(table: Table, spec: Spec) -> Inputs:
     lines = table.describe([problems[row] for row in bad])
     written = pl.DataFrame(table.rows, schema=table.header, orient="row")
     return Inputs(encoder.x[rows], rows, (), tuple(lines), cells.size, written)
+
+
+def _report_replaced(path: str, cells: Cells, encoder: Encoder, known: Mapping[str, Column]) -> None:
+    """Reports texts that no training row has, and that count as others."""
+    for name, rows in encoder.replaced.items():
+        text, other = cells.texts[name][int(rows[0])], known[name].unseen
+        count = f"{len(rows)} of {cells.size} rows of {path}"
+        report(
+            f"note: {name}: {count} have a text that no training row has, such as {text!r}; it counts as {other!r}"
+        )
 
 
 def _problems(encoder: Encoder, known: Mapping[str, Column]) -> list[Problem]:

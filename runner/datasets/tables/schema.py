@@ -1,36 +1,66 @@
 """From the cells of a table to features, by columns that the training rows determine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
 
 from runner.core import Column
 from runner.datasets.tables.cells import Cells
+from runner.datasets.tables.problems import refuse_all
 from runner.datasets.tables.settings import TableSettings
 
 MISSING = "missing"  # the category of cells without a text
+FILLS = {"mean": np.mean, "median": np.median}
+FAR = 1000  # standard deviations from 0, where the rounding to float32 is a ten thousandth of one
 
 
 def fit(cells: Cells, names: Sequence[str], rows: np.ndarray, settings: TableSettings) -> list[Column]:
-    """Returns the columns that the training rows determine."""
-    numbers = cells.numbers[rows]
-    gaps, fills = np.any(np.isnan(numbers), axis=0), _fills(numbers, settings)
+    """Returns the columns that the training rows determine.
+
+    Raises:
+        ValueError: the training rows have no value in a column.
+    """
+    train = cells.take(rows)
+    numbers, texts = train.numbers, train.texts
+    gaps = np.asarray(np.any(np.isnan(numbers), axis=0))
+    fills = _of_filled(FILLS[settings.missing], numbers, gaps) if settings.fills else [None] * len(gaps)
+    known = zip(cells.names, fills, offsets_of(numbers, gaps, settings), list(gaps), strict=True)
     columns = {
-        name: Column(name, fill=fill, indicator=bool(gap and settings.indicator))
-        for name, fill, gap in zip(cells.names, fills, list(gaps), strict=True)
+        name: Column(
+            name,
+            dates=cells.dates.get(name),
+            offset=float(offset),
+            fill=None if fill is None else float(fill),
+            indicator=bool(gap and settings.indicator),
+        )
+        for name, fill, offset, gap in known
     }
-    return [
-        _categories(name, cells.texts[name].gather(rows), settings) if name in cells.texts else columns[name]
-        for name in names
-    ]
+    lacks = np.all(np.isnan(numbers), axis=0)
+    empty = {cells.names[index] for index in np.flatnonzero(lacks)}
+    empty |= {name for name, column in texts.items() if column.is_null().all()}
+    refuse_all(
+        settings.path,
+        [f"{name}: has no value in the training rows; drop the column" for name in names if name in empty],
+    )
+    return [columns.get(name) or _categories(name, texts[name], settings) for name in names]
 
 
-def _fills(numbers: np.ndarray, settings: TableSettings) -> list[float | None]:
-    if not settings.fills:
-        return [None] * numbers.shape[1]
-    find = np.nanmean if settings.missing == "mean" else np.nanmedian
-    return find(numbers, 0).tolist()
+def _of_filled(find: Callable[..., np.ndarray], numbers: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Returns a statistic of each column without its missing cells, or NaN if all are missing."""
+    found = np.array(find(numbers, 0))
+    for index in np.flatnonzero(gaps):
+        filled = numbers[~np.isnan(numbers[:, index]), index]
+        found[index] = find(filled) if len(filled) else np.nan
+    return found
+
+
+def offsets_of(numbers: np.ndarray, gaps: np.ndarray, settings: TableSettings) -> np.ndarray:
+    """Returns the mean of each column of which float32 would lose digits, and 0 for the others."""
+    if settings.rules == 1:
+        return np.zeros(len(gaps))
+    mean, std = (_of_filled(find, numbers, gaps) for find in (np.mean, np.std))
+    return np.where((std > 0) & (np.abs(mean) > FAR * std), mean, 0)
 
 
 def _categories(name: str, texts: pl.Series, settings: TableSettings) -> Column:

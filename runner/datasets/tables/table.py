@@ -8,6 +8,10 @@ import polars as pl
 
 from runner.datasets.tables.dialect import Text
 
+# Texts that stand for no value, by the version of the rules: those of pandas, and the question mark of the UCI archive.
+MARKS = ("NA", "N/A", "#N/A", "#NA", "<NA>", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None", "?")
+ABSENT = {1: {""}, 2: {"", *MARKS}}
+
 
 class Problem(NamedTuple):
     """A cell that cannot be used."""
@@ -18,11 +22,12 @@ class Problem(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The columns of a file: floats, or texts without surrounding blanks; empty cells are null."""
+    """The columns of a file: floats, or texts, perhaps with surrounding blanks; empty cells are null."""
 
     path: str
     frame: pl.DataFrame
-    text: Text
+    text: Text | None  # of a text file
+    decimal: str | None = "."  # the decimal mark of numbers that can be read in two ways, if that is known
 
     @property
     def header(self) -> list[str]:
@@ -32,19 +37,27 @@ class Table(NamedTuple):
     @property
     def rows(self) -> list[list[str]]:
         """The cells of each row, as the file writes them."""
-        return [row for _, row in itertools.islice(self.text.rows(), 1, None)]
+        return [row for _, row in self._rows(len(self.frame))]
 
     def describe(self, problems: Sequence[Problem]) -> list[str]:
-        """Returns each problem as one line, which says where the cell is and what the file writes there."""
-        found = self._cells({problem.row for problem in problems})
+        """Returns each problem as one line, which says where the cell is and what the file holds there."""
+        needed = {problem.row for problem in problems}
+        numbered = enumerate(self._rows(max(needed, default=-1) + 1))
+        found = {row: content for row, content in numbered if row in needed}
         return [self._line(problem, *found[problem.row]) for problem in problems]
 
-    def _cells(self, rows: Iterable[int]) -> dict[int, tuple[int, list[str]]]:
-        needed = set(rows)
-        numbered = enumerate(itertools.islice(self.text.rows(), 1, max(needed, default=-1) + 2))
-        return {row: found for row, found in numbered if row in needed}
+    def _rows(self, count: int) -> Iterable[tuple[str, list[str]]]:
+        """Returns the place of each of the first rows, and its cells as the file writes them."""
+        if self.text is None:
+            numbered = enumerate(self.frame.head(count).rows())
+            return (
+                (f"row {row}", ["" if cell is None else str(cell) for cell in cells])
+                for row, cells in numbered
+            )
+        return ((f"line {line}", cells) for line, cells in itertools.islice(self.text.rows(), 1, count + 1))
 
-    def _line(self, problem: Problem, line: int, cells: list[str]) -> str:
+    def _line(self, problem: Problem, place: str, cells: list[str]) -> str:
         cell = cells[self.header.index(problem.column)]
-        content = repr(cell) if cell else "empty"
-        return f"{problem.column}: line {line} of {self.path} is {content}; {problem.need}"
+        return (
+            f"{problem.column}: {place} of {self.path} is {repr(cell) if cell else 'empty'}; {problem.need}"
+        )

@@ -1,16 +1,29 @@
 """The targets of a table: classes, or numbers."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
+from runner.core import Column
 from runner.datasets.tables.cells import Cells
+from runner.datasets.tables.schema import offsets_of
 from runner.datasets.tables.settings import TableSettings
 
 CLASSES_FOUND = 32  # whole numbers with more distinct values are treated as targets of a regression
 
 
-def read_targets(cells: Cells, settings: TableSettings) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns classes y [N] and their names, or numbers y [N, targets], float64, and no names.
+class Targets(NamedTuple):
+    """The targets of some rows."""
+
+    y: np.ndarray  # classes [N], or numbers [N, targets]
+    labels: tuple[str, ...] = ()  # the names of the classes
+    columns: tuple[Column, ...] = ()  # of the numbers
+
+
+def read_targets(cells: Cells, settings: TableSettings) -> Targets:
+    """Returns the targets of all rows.
 
     Raises:
         ValueError: the targets do not fit the task.
@@ -22,28 +35,36 @@ def read_targets(cells: Cells, settings: TableSettings) -> tuple[np.ndarray, tup
     if len(names) > 1:
         if settings.task == "classification":
             raise ValueError(f"task: classification has one target; {', '.join(names)} are {len(names)}")
-        return np.stack([cells.column(name) for name in names], 1), ()
-    column = cells.column(names[0])
-    classes = _classes(column, settings.task, names[0])
+        return _numbers(cells, names, settings)
+    classes = _classes(cells, names[0], settings.task)
     if classes is None:
-        return np.stack([column], 1), ()
-    y, labels = classes
-    if len(labels) == 1:
-        raise ValueError(f"{names[0]}: every row of {of} is {labels[0]!r}; classification needs two classes")
-    return y, labels
+        return _numbers(cells, names, settings)
+    if len(classes.labels) == 1:
+        only = classes.labels[0]
+        raise ValueError(f"{names[0]}: every row of {of} is {only!r}; classification needs two classes")
+    return classes
 
 
-def _classes(
-    column: np.ndarray | pl.Series, task: str | None, name: str
-) -> tuple[np.ndarray, tuple[str, ...]] | None:
-    """Returns the numbers and names of classes, or None if the column holds numbers to predict."""
+def _numbers(cells: Cells, names: Sequence[str], settings: TableSettings) -> Targets:
+    y = np.stack([cells.column(name) for name in names], 1)
+    offsets = offsets_of(y, np.zeros(len(names), bool), settings)
+    columns = [
+        Column(name, dates=cells.dates.get(name), offset=float(offset))
+        for name, offset in zip(names, offsets, strict=True)
+    ]
+    return Targets((y - offsets).astype(np.float32), columns=tuple(columns))
+
+
+def _classes(cells: Cells, name: str, task: str | None) -> Targets | None:
+    """Returns classes and their names, or None if the column holds numbers to predict."""
+    column = cells.column(name)
     if isinstance(column, pl.Series):
         labels = column.unique().sort()
-        return labels.search_sorted(column).to_numpy().astype(np.int32), tuple(labels)
+        return Targets(labels.search_sorted(column).to_numpy().astype(np.int32), tuple(labels))
     distinct, indices = np.unique(column, return_inverse=True)
     whole = distinct == np.round(distinct)
     if task == "regression" or (task is None and not (whole.all() and len(distinct) <= CLASSES_FOUND)):
         return None
     if not whole.all():
         raise ValueError(f"task: classes are texts or whole numbers; {name} holds {distinct[~whole][0]}")
-    return indices.astype(np.int32), tuple(str(int(value)) for value in distinct)
+    return Targets(indices.astype(np.int32), tuple(str(int(value)) for value in distinct))
