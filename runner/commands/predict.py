@@ -112,11 +112,9 @@ def _columns(run: "Run", block: "Predicted") -> dict[str, Any]:
     if spec.classes is not None and not reconstructs and outputs.shape[1:] == (spec.classes,):
         labels = spec.labels or [str(number) for number in range(spec.classes)]
         return _classes(f"predicted_{spec.target or 'y'}", labels, outputs)
-    if spec.targets and not reconstructs and outputs.shape[1:] == (len(spec.targets),):
-        outputs = spec.with_offsets(outputs)
-    columns = _numbers(f"predicted_{spec.target or 'y'}", outputs)
-    spread = {} if block.spread is None else _numbers(f"deviation_{spec.target or 'y'}", block.spread[rows])
-    return columns | spread
+    names = [column.name for column in spec.targets] or [spec.target or "y"]
+    spread = {} if block.spread is None else _numbers("deviation", names, block.spread[rows])
+    return _numbers("predicted", names, outputs) | spread
 
 
 def _classes(name: str, labels: Sequence[str], logits: "np.ndarray") -> dict[str, Any]:
@@ -129,7 +127,8 @@ def _classes(name: str, labels: Sequence[str], logits: "np.ndarray") -> dict[str
     return {name: classes, "probability": probabilities.max(-1), **each}
 
 
-def _numbers(name: str, outputs: "np.ndarray") -> dict[str, Any]:
+def _numbers(what: str, names: Sequence[str], outputs: "np.ndarray") -> dict[str, Any]:
     numbers = outputs.reshape(len(outputs), -1)
-    names = [name] if numbers.shape[1] == 1 else [f"{name}_{index}" for index in range(numbers.shape[1])]
-    return {name: numbers[:, index] for index, name in enumerate(names)}
+    if numbers.shape[1] != len(names):
+        names = [f"{names[0]}_{index}" for index in range(numbers.shape[1])]
+    return {f"{what}_{name}": numbers[:, index] for index, name in enumerate(names)}

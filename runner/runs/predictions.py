@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from runner.core import PyTree, Scenario, Spec
-from runner.core.abilities import Spreading, supports
+from runner.core.abilities import Reconstructing, Spreading, supports
 from runner.datasets.inputs import Inputs
 from runner.datasets.reading import read_inputs
 from runner.loop.partition import join, split
@@ -54,15 +54,25 @@ def predicted(
             named = len(problems)
         x = _of_all_rows(inputs, _fitting(inputs.x, run.spec))
         compute = functools.partial(_outputs, inputs, x, scenario, state)
-        yield Predicted(
-            inputs, compute("predict"), compute("spread") if supports(scenario, Spreading) else None
-        )
+        spread = compute("spread") if supports(scenario, Spreading) else None
+        yield Predicted(inputs, _in_units(compute("predict"), run), spread)
     if problems and not read:
         raise ValueError(f"{problems[0]}; none of the {len(problems)} rows can be read")
     if len(problems) > NAMED:
         log.warning(
             "%d more rows cannot be read, and their predictions are left empty", len(problems) - NAMED
         )
+
+
+def _in_units(outputs: np.ndarray, run: "Run") -> np.ndarray:
+    """Returns predictions of the target columns of a table with the offsets that were subtracted in training."""
+    targets = run.spec.targets
+    has_offset = any(column.offset for column in targets) and outputs.shape[1:] == (len(targets),)
+    return (
+        run.spec.with_offsets(outputs)
+        if has_offset and not supports(run.scenario, Reconstructing)
+        else outputs
+    )
 
 
 def _fitting(x: np.ndarray, spec: Spec) -> np.ndarray:

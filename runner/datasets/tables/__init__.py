@@ -82,20 +82,20 @@ def read_rows(path: str | Path, spec: Spec) -> Inputs:
     Raises:
         ValueError: the spec has no columns, the file cannot be read as a table, or a column is missing.
     """
-    from runner.datasets.tables.others import features_of
+    from runner.datasets.tables.others import features_of, rules_of
     from runner.datasets.tables.table_file import read_table
 
-    # By rules 1, because what stands for no value by the rules 2 may be a category.
-    return features_of(read_table(str(path), rules=1), spec)
+    return features_of(read_table(str(path), rules=rules_of(spec)), spec)
 
 
 def frame_rows(frame: Any, spec: Spec) -> Inputs:
     """Returns the features x [N, features] of a data frame of polars or pandas, as `read_rows` does."""
     import polars as pl
 
-    from runner.datasets.tables.csv_file import read_csv
     from runner.datasets.tables.others import features_of
+    from runner.datasets.tables.table_file import table_of
 
     if not isinstance(frame, pl.DataFrame):
-        frame = pl.DataFrame({str(name): [*frame[name]] for name in frame.columns}, strict=False)
-    return features_of(read_csv("the data frame", frame.fill_nan(None).write_csv().encode()), spec)
+        objects = frame.astype(object).where(frame.notna(), None)
+        frame = pl.DataFrame({str(name): objects[name].tolist() for name in frame.columns}, strict=False)
+    return features_of(table_of("the data frame", frame), spec)

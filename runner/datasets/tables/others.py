@@ -12,7 +12,7 @@ from runner.datasets.tables.cells import Cells, interpret
 from runner.datasets.tables.notation import NUMBERS
 from runner.datasets.tables.problems import FILL
 from runner.datasets.tables.schema import Encoder
-from runner.datasets.tables.table import Problem, Table
+from runner.datasets.tables.table import MARKS, Problem, Table
 
 
 def features_of(table: Table, spec: Spec) -> Inputs:
@@ -36,7 +36,9 @@ def features_of(table: Table, spec: Spec) -> Inputs:
     bad = sorted(problems)
     rows = np.delete(np.arange(cells.size), bad)
     lines = table.describe([problems[row] for row in bad])
-    written = pl.DataFrame(table.rows, schema=table.header, orient="row")
+    written = table.original
+    if written is None:
+        written = pl.DataFrame(table.rows, schema=table.header, orient="row")
     return Inputs(encoder.x[rows], rows, (), tuple(lines), cells.size, written)
 
 
@@ -48,6 +50,12 @@ def _report_replaced(path: str, cells: Cells, encoder: Encoder, known: Mapping[s
         report(
             f"note: {name}: {count} have a text that no training row has, such as {text!r}; it counts as {other!r}"
         )
+
+
+def rules_of(spec: Spec) -> int:
+    """Returns the version of the rules to read another table by; marks such as NA are texts if one is a category."""
+    known = {category for column in spec.columns for category in column.categories}
+    return 1 if known & set(MARKS) else 2
 
 
 def _problems(encoder: Encoder, known: Mapping[str, Column]) -> list[Problem]:

@@ -28,6 +28,7 @@ class Table(NamedTuple):
     frame: pl.DataFrame
     text: Text | None  # of a text file
     decimal: str | None = "."  # the decimal mark of numbers that can be read in two ways, if that is known
+    original: pl.DataFrame | None = None  # the columns with their types, of a file that has types
 
     @property
     def header(self) -> list[str]:

@@ -84,10 +84,19 @@ def _read_columns(path: str, content: bytes, format_: str, reader: Callable[...,
         raise ValueError(
             f"path: {path} is damaged or no file of {format_}: {str(error).splitlines()[0]}"
         ) from None
+    return table_of(path, frame)
+
+
+def table_of(path: str, frame: pl.DataFrame) -> Table:
+    """Returns the table of columns that have types.
+
+    Raises:
+        ValueError: it has no rows.
+    """
     if not len(frame):
         raise ValueError(f"path: {path} has no rows")
     conversions = [_conversion(name, dtype) for name, dtype in frame.schema.items()]
-    return Table(path, frame.select(conversions), None)
+    return Table(path, frame.select(conversions), None, original=frame)
 
 
 def _conversion(name: str, dtype: pl.DataType) -> pl.Expr:
