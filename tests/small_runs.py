@@ -31,8 +31,8 @@ COMMANDS = {
 }
 # The figures, in addition to the curves, that show what each has learned.
 FIGURES = {
-    "supervised": {"confusion"},
-    "regression": {"fit"},
+    "supervised": {"confusion", "reliability", "classes"},
+    "regression": {"fit", "residuals"},
     "gan": {"samples"},
     "ode_gan": {"samples"},
     "diffusion": {"samples"},

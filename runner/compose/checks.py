@@ -4,7 +4,7 @@ import ast
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
-from runner.compose.named import GIVEN, is_dotted
+from runner.compose.named import GIVEN, with_functions
 from runner.compose.renamed import with_current_names
 from runner.compose.signatures import (
     Missing,
@@ -17,8 +17,6 @@ from runner.compose.signatures import (
     takes_mapping,
 )
 from runner.compose.tree import (
-    PARTIAL,
-    TARGET,
     Node,
     is_part,
     is_partial,
@@ -188,8 +186,8 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
             )
         if value is None and parameter.default is None:
             raise ConfigError(f"{path}.{key} is missing: {part} needs it")
-        if isinstance(value, str) and is_dotted(value) and takes_function(parameter):
-            value = _function(value, f"{path}.{key}")
+        if takes_function(parameter):
+            value = with_functions(value, f"{path}.{key}")
         need = needed(parameter, value)
         if need is not None:
             raise ConfigError(f"{path}.{key}: {value!r} is not {need}")
@@ -199,17 +197,6 @@ def _fitted(settings: Mapping, read: Signature, node: Mapping, path: str) -> dic
         if key not in settings and parameter.default is None and not is_given_later:
             raise ConfigError(f"{path}.{key} is missing: {part} needs it")
     return dict(settings) | fitted
-
-
-def _function(name: str, path: str) -> dict:
-    """Returns the part that is a function of this name, or an instance of the class of this name."""
-    try:
-        read = signature(name)
-    except Missing as error:
-        raise ConfigError(
-            f"{path}: there is no {name}{near(name.rpartition('.')[2], error.known)}"
-        ) from error
-    return {TARGET: name} if read is not None and read.is_class else {TARGET: name, PARTIAL: True}
 
 
 def refuse_unused(config: Mapping, keys: Mapping[str, str]) -> None:

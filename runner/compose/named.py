@@ -2,8 +2,10 @@
 
 import ast
 
-from runner.compose.signatures import Parameter, signature
+from runner.compose.signatures import Missing, Parameter, signature
 from runner.compose.tree import PARTIAL, TARGET, Node
+from runner.errors import ConfigError
+from runner.process.terminal import near
 
 FUNCTIONS = ("net", "loss", "augment")  # groups whose parts are functions that are called later
 TAKING_TWO = (
@@ -85,3 +87,26 @@ def _default(group: str, parameter: Parameter) -> Node:
     annotation = "" if parameter.annotation is None else ast.unparse(parameter.annotation)
     part = SLOTS.get(annotation.rpartition(".")[2]) if group == "scenario" else None
     return f"@{part}" if part else "???"
+
+
+def with_functions(value: Node, path: str) -> Node:
+    """Returns a value, or a list of them, in which parts stand for the dotted names of functions."""
+    if isinstance(value, list):
+        for each in value:
+            if isinstance(each, str) and not is_dotted(each):
+                raise ConfigError(
+                    f"{path}: {each!r} is not the dotted name of a function, such as jax.nn.relu"
+                )
+        return [with_functions(each, path) for each in value]
+    return _function(value, path) if is_dotted(value) else value
+
+
+def _function(name: str, path: str) -> dict:
+    """Returns the part that is a function of this name, or an instance of the class of this name."""
+    try:
+        read = signature(name)
+    except Missing as error:
+        raise ConfigError(
+            f"{path}: there is no {name}{near(name.rpartition('.')[2], error.known)}"
+        ) from error
+    return {TARGET: name} if read is not None and read.is_class else {TARGET: name, PARTIAL: True}

@@ -42,6 +42,7 @@ PUBLIC = {
     "haiku": "haiku",
     "flax.linen": "flax",
     "jax.nn": "jax",
+    "runner.metrics": "runner",
 }  # module -> where it is defined
 PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")}
 
@@ -244,7 +245,7 @@ def installed() -> frozenset[str]:
 
 
 def is_public(target: str) -> bool:
-    """Returns whether a name is one that optax, Haiku, `flax.linen` or `jax.nn` define and offer.
+    """Returns whether a name is one that optax, Haiku, `flax.linen`, `jax.nn` or `runner.metrics` define and offer.
 
     A path through one of these to another package, as `optax.jax`, is none, and neither is a name with a leading
     underscore. None of these modules offers a function that reads, writes or runs what its arguments name.

@@ -75,6 +75,12 @@ finite = Bound(lambda value: 0 < value < math.inf, "{value} is not a finite numb
 weight = Bound(lambda value: 0 <= value < math.inf, "{value} is not a finite number from 0 up")
 share = Bound(lambda value: 0 <= value <= 1, "{value} is not from 0 to 1")
 decay = Bound(lambda value: 0 <= value < 1, "{value} is not a decay, from 0 to less than 1")
+weights_of_classes = Bound(
+    lambda value: (
+        value in (None, "balanced") or (not isinstance(value, str) and all(map(weight.holds, value)))
+    ),
+    "{value!r} is neither null, balanced nor a list of finite numbers from 0 up",
+)
 loss_of_targets = Bound(
     callable,
     "{owner} needs a function of outputs and targets, such as squared_error, or cross_entropy for classes",

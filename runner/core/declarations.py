@@ -1,7 +1,9 @@
 """Declarations of metrics: their directions and meanings, by what computes them."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
+
+Function = TypeVar("Function", bound=Callable)
 
 
 class Metric(NamedTuple):
@@ -26,6 +28,16 @@ def maximized(**meanings: str) -> dict[str, Metric]:
 def undirected(**meanings: str) -> dict[str, Metric]:
     """Returns declarations of metrics of which neither a lower nor a higher value is better."""
     return _declarations(None, meanings)
+
+
+def declares(metrics: Mapping[str, Metric]) -> Callable[[Function], Function]:
+    """Returns a decorator that declares the metric which a function computes, such as by `maximized(auc="...")`."""
+
+    def decorate(function: Function) -> Function:
+        setattr(function, "declared_metrics", metrics)  # noqa: B010  # type checkers know no attributes of functions
+        return function
+
+    return decorate
 
 
 def direction(name: str, metrics: Mapping[str, Metric]) -> str | None:

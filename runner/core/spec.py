@@ -66,7 +66,7 @@ class Feature(NamedTuple):
 class Spec:
     """The description of a dataset: enough to initialize nets and to interpret their outputs without the data.
 
-    A spec is a pytree: the statistics, modes and entropy are its leaves, all other attributes are static.
+    A spec is a pytree: the statistics, frequencies, modes and entropy are its leaves, all other attributes are static.
 
     Attributes:
         features: name in the batch -> shape of one example and dtype.
@@ -74,6 +74,7 @@ class Spec:
             channel (last axis) of arrays with more axes.
         std: name -> standard deviation, for the same features and axes; 1 if a feature is constant.
         classes: the number of classes of `y`, or None.
+        frequencies: the share of each class in the training rows `[classes]`, or None.
         labels: the names of the classes, or empty.
         columns: the columns of the table from which `x` is built, or empty.
         target: the name of the target column of the table, or None if there is none, or several.
@@ -91,6 +92,7 @@ class Spec:
         mean=None,
         std=None,
         classes=None,
+        frequencies=None,
         labels=(),
         columns=(),
         target=None,
@@ -105,6 +107,7 @@ class Spec:
         self.classes, self.labels, self.columns, self.target = classes, tuple(labels), tuple(columns), target
         self.targets = tuple(targets)
         self.vocabulary, self.depth, self.modes, self.entropy = tuple(vocabulary), depth, modes, entropy
+        self.frequencies = frequencies
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], **known) -> "Spec":
@@ -119,6 +122,8 @@ class Spec:
         y = arrays.get("y")
         if "classes" not in known and y is not None and y.ndim == 1 and jnp.issubdtype(y.dtype, jnp.integer):
             known["classes"] = int(np.max(y)) + 1
+        if known.get("classes") is not None and y is not None and y.ndim == 1:
+            known.setdefault("frequencies", _frequencies(np.asarray(y), known["classes"]))
         return cls(
             features,
             mean={name: mean for name, (mean, _) in moments.items()},
@@ -175,6 +180,7 @@ class Spec:
             mean={name: np.zeros(shape, np.float32) for name, shape in shapes.items()},
             std={name: np.ones(shape, np.float32) for name, shape in shapes.items()},
             classes=saved["classes"],
+            frequencies=None if saved["classes"] is None else np.ones(saved["classes"], np.float32),
             labels=saved["labels"],
             columns=columns,
             target=saved["target"],
@@ -191,6 +197,13 @@ def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32)
 
 
+def _frequencies(y: np.ndarray, classes: int) -> np.ndarray:
+    known = y[
+        (y >= 0) & (y < classes)
+    ]  # a label outside of the classes is refused where the rows are checked
+    return (np.bincount(known, minlength=classes) / len(y)).astype(np.float32)
+
+
 def _flatten(spec: Spec):
     static = (
         tuple(spec.features.items()),
@@ -202,7 +215,7 @@ def _flatten(spec: Spec):
         spec.vocabulary,
         spec.depth,
     )
-    return (spec.mean, spec.std, spec.modes, spec.entropy), static
+    return (spec.mean, spec.std, spec.frequencies, spec.modes, spec.entropy), static
 
 
 def _unflatten(static, leaves) -> Spec:
@@ -210,7 +223,7 @@ def _unflatten(static, leaves) -> Spec:
     features, spec.classes, spec.labels, spec.columns, *named = static
     spec.target, spec.targets, spec.vocabulary, spec.depth = named
     spec.features = dict(features)
-    spec.mean, spec.std, spec.modes, spec.entropy = leaves
+    spec.mean, spec.std, spec.frequencies, spec.modes, spec.entropy = leaves
     return spec
 
 

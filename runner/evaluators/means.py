@@ -1,11 +1,11 @@
-"""Means of a scenario's metrics over a whole held-out source."""
+"""Means of a scenario's metrics over a whole held-out source, and metrics of all of its outputs."""
 
 import dataclasses
 import functools
 import itertools
 import math
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,9 @@ import numpy as np
 from runner.core import Draw, Figures, Key, Mean, Metrics, PyTree, Scenario, Source, Spec
 from runner.core.abilities import Predicting, Reconstructing, Sampling, Spreading, Summarizing, supports
 from runner.core.vocabulary import decode
+from runner.evaluators.whole import Whole, target_names
 from runner.loop.partition import join, split
-from runner.writers import figures
+from runner.writers import diagnostics, figures
 
 AT_ONCE = 2**25  # bytes that are read from a source at a time, unless a single batch takes more
 POINTS = 1000  # approximate number of points in the figure of a fit
@@ -24,7 +25,26 @@ TEXTS = 6  # texts in the figure of a language model
 
 @dataclasses.dataclass(frozen=True)
 class Means:
-    """Averages the scenario's `evaluate` over the held-out examples, each of which counts once."""
+    """Averages the scenario's `evaluate` over the held-out examples, each of which counts once.
+
+    Attributes:
+        metrics: functions of all outputs of `predict` and all targets of the held-out examples, both `[N, ...]`, each
+            of which returns one number, such as `runner.metrics.auc`. A metric has the name of its function.
+        per_target: functions of the outputs and the values of one target, both `[N]`, where the data has several; the
+            metrics are `name/target`.
+    """
+
+    metrics: Sequence[Callable[..., float]] = ()
+    per_target: Sequence[Callable[..., float]] = ()
+
+    declared_metrics = property(lambda self: self._whole.declared_metrics)
+
+    def __post_init__(self):
+        self._whole.check()
+
+    @property
+    def _whole(self) -> Whole:
+        return Whole(tuple(self.metrics), tuple(self.per_target))
 
     def __call__(
         self, key: Key, scenario: Scenario, state: PyTree, source: Source
@@ -32,20 +52,28 @@ class Means:
         """Returns the metrics and the figures of a state.
 
         A metric `confusion` [C, C] becomes a figure; any other array is expanded into `name/0`, `name/1` and so on. A
-        scenario that predicts numbers adds the figure `fit`, one that reconstructs adds `reconstructions`, and one that
-        generates text adds `samples`.
+        scenario that predicts numbers adds the figures `fit` and `residuals`, one that reconstructs adds
+        `reconstructions`, and one that generates text adds `samples`. If there are metrics of all outputs, and these
+        are logits of classes, the figures `reliability` and `classes` are added, and the metric `majority`, the
+        accuracy of always predicting the most frequent class of the training rows.
 
         Raises:
-            ValueError: `evaluate` does not return one value for each example.
+            ValueError: `evaluate` does not return one value for each example, or a function not one number.
         """
+        gathers = self._whole.needs_outputs(source.spec)
         batches = passes(key, source)
         first = list(itertools.islice(batches, math.ceil(POINTS / source.batch_size)))
-        means = _means(key, scenario, state, source, itertools.chain(first, batches))
+        means, gathered = _means(key, scenario, state, source, itertools.chain(first, batches), gathers)
         drawn = _drawn(key, scenario, state, source, first)
         if "confusion" in means:
             matrix, labels = means.pop("confusion"), source.spec.labels
             drawn["confusion"] = functools.partial(figures.confusion, matrix, labels)
-        return {name: float(mean[at]) for name, at, mean in _spread(means)}, drawn
+        metrics = {name: float(mean[at]) for name, at, mean in _spread(means)}
+        if not gathers:
+            return metrics, drawn
+        outputs, targets = gathered
+        of_all, more = self._whole(outputs, targets, source.spec)
+        return metrics | of_all, drawn | more
 
     def compile(self, scenario: Scenario, state: PyTree, source: Source) -> None:
         """Compiles the evaluation, from shapes and dtypes of the state.
@@ -53,15 +81,17 @@ class Means:
         A stream is left out, because reading from it would change its position.
         """
         if not hasattr(source, "resumable"):
-            key = jax.random.key(0)
+            key, gathers = jax.random.key(0), self._whole.needs_outputs(source.spec)
             number, item, _ = next(passes(key, source))
-            _evaluate_batch.lower(*split(scenario), key, number, state, source, item).compile()
+            structure, leaves = split(scenario)
+            _evaluate_batch.lower(structure, gathers, leaves, key, number, state, source, item).compile()
 
     def names(self, scenario: Scenario, state: PyTree, source: Source) -> tuple[str, ...]:
         """Returns the names of the metrics, from shapes alone; nothing is computed.
 
         Raises:
-            ValueError: `evaluate` does not return one value for each example.
+            ValueError: `evaluate` does not return one value for each example, the scenario has no outputs for the
+                metrics that need them, or there are too many to keep.
         """
 
         def means(key, state):
@@ -75,7 +105,8 @@ class Means:
 
         shapes = jax.eval_shape(means, jax.random.key(0), state)
         shapes.pop("confusion", None)
-        return tuple(name for name, _, _ in _spread(shapes))
+        own = [name for name, _, _ in _spread(shapes)]
+        return *own, *self._whole.names(scenario, state, source, own)
 
 
 def passes(key: Key, source: Source, limit: int | None = None) -> Iterator[tuple[int, PyTree, int | None]]:
@@ -104,25 +135,30 @@ def data_key(key: Key) -> Key:
     return jax.random.fold_in(key, 0)
 
 
-def _means(key: Key, scenario: Scenario, state: PyTree, source: Source, batches: Iterable) -> Metrics:
+def _means(
+    key: Key, scenario: Scenario, state: PyTree, source: Source, batches: Iterable, gathers: bool
+) -> tuple[Metrics, list[np.ndarray]]:
+    """Returns the means, and if `gathers` is true all outputs and targets of the batches."""
     structure, leaves = split(scenario)
-    sums = None
+    sums, gathered = None, []
     for number, item, rows in batches:
-        values = _evaluate_batch(structure, leaves, key, number, state, source, item)
+        values, *outputs = _evaluate_batch(structure, gathers, leaves, key, number, state, source, item)
         _check(values, source)
         batch = {name: _sum(value, rows) for name, value in values.items()}
         sums = batch if sums is None else jax.tree.map(operator.add, sums, batch)
-    return _summarize(
-        scenario, {name: total / count for name, (total, count) in (sums or {}).items() if count}
-    )
+        gathered.append([np.asarray(each)[:rows] for each in outputs])
+    means = {name: total / count for name, (total, count) in (sums or {}).items() if count}
+    return _summarize(scenario, means), [np.concatenate(parts) for parts in zip(*gathered, strict=True)]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _evaluate_batch(structure, leaves, key, number, state, source, item):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _evaluate_batch(structure, gathers, leaves, key, number, state, source, item):
     batch_key, evaluate_key = (
         jax.random.fold_in(half, number) for half in (data_key(key), jax.random.fold_in(key, 1))
     )
-    return join(structure, leaves).evaluate(evaluate_key, state, source.batch(batch_key, item))
+    batch, scenario = source.batch(batch_key, item), join(structure, leaves)
+    outputs = (scenario.predict(state, batch["x"]), batch["y"]) if gathers else ()
+    return scenario.evaluate(evaluate_key, state, batch), *outputs
 
 
 def _check(values: Metrics, source: Source) -> None:
@@ -185,7 +221,8 @@ def _drawn(key: Key, scenario: Scenario, state: PyTree, source: Source, batches:
     outputs = lambda method: _outputs(method, key, scenario, state, source, batches)
     drawn = {}
     if supports(scenario, Predicting) and _has_real_targets(source.spec):
-        drawn |= _fit(*outputs("predict"))
+        x, y, prediction, *spread = outputs("predict")
+        drawn |= _fit(x, y, prediction, *spread) | _residuals(y, prediction, target_names(source.spec))
     if supports(scenario, Reconstructing):
         x, _, reconstruction = outputs("reconstruct")
         drawn["reconstructions"] = functools.partial(figures.reconstructions, x, reconstruction)
@@ -204,6 +241,13 @@ def _fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, *spread: np.ndarr
     else:
         draw = functools.partial(figures.against, y.ravel(), prediction.ravel())
     return {"fit": draw}
+
+
+def _residuals(y: np.ndarray, prediction: np.ndarray, names: tuple[str, ...]) -> dict[str, Draw]:
+    if prediction.shape != y.shape:
+        return {}
+    columns = [each.reshape(-1, len(names) or 1) for each in (prediction, y - prediction)]
+    return {"residuals": functools.partial(diagnostics.residuals, *columns, names or ("y",))}
 
 
 def _has_real_targets(spec: Spec) -> bool:

@@ -19,6 +19,8 @@ FREE = {
     "loop.evaluate_every",
     "loop.save_every",
     "loop.patience",
+    "evaluation.metrics",
+    "evaluation.per_target",
 }
 HORIZON = "horizon"  # name of an optimizer's setting: the steps that its schedule spans
 

@@ -114,7 +114,7 @@ def _panel_each(metrics: Iterable[str], declared: Mapping[str, Metric]) -> "tupl
     """Creates a panel over the steps for each metric, which `validation/<name>` shares with `<name>`."""
     names = list(dict.fromkeys(name.removeprefix("validation/") for name in metrics))[:PANELS] or [""]
     columns = min(3, math.ceil(math.sqrt(len(names))))
-    figure, axes = _panels(math.ceil(len(names) / columns), columns, width=4.2, height=2.9)
+    figure, axes = create_panels(math.ceil(len(names) / columns), columns, width=4.2, height=2.9)
     for panel in axes[len(names) :]:
         panel.remove()
     panels = dict(zip(names, axes, strict=False))
@@ -145,7 +145,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str] = ()) -> "Figure":
     percent = 100 * np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     names = [escaped(label) for label in labels] or [str(number) for number in range(len(matrix))]
     side = min(9.0, 2.5 + 0.4 * len(matrix))
-    figure, (panel,) = _panels(1, 1, width=side + 0.8, height=side, grid=False)
+    figure, (panel,) = create_panels(1, 1, width=side + 0.8, height=side, grid=False)
     image = panel.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(image, ax=panel, shrink=0.8, label="% of the true class")
     panel.set(title="Confusion", xlabel="predicted class", ylabel="true class")
@@ -165,7 +165,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str] = ()) -> "Figure":
 
 def fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, spread: np.ndarray | None = None) -> "Figure":
     """Draws the predicted curve and the points, all [N], with a band of two spreads if there are any."""
-    figure, (panel,) = _panels(1, 1, width=5.6, height=4)
+    figure, (panel,) = create_panels(1, 1, width=5.6, height=4)
     order = np.argsort(x)
     panel.scatter(x, y, s=14, color=GREY, alpha=0.6, linewidths=0, label="data")
     panel.plot(x[order], prediction[order], color=BLUE, linewidth=2, label="prediction")
@@ -181,7 +181,7 @@ def fit(x: np.ndarray, y: np.ndarray, prediction: np.ndarray, spread: np.ndarray
 
 def against(target: np.ndarray, prediction: np.ndarray) -> "Figure":
     """Draws predictions over their targets, both [N]; correct ones lie on the line."""
-    figure, (panel,) = _panels(1, 1, width=4.8, height=4.6)
+    figure, (panel,) = create_panels(1, 1, width=4.8, height=4.6)
     ends = [min(target.min(), prediction.min()), max(target.max(), prediction.max())]
     panel.plot(ends, ends, color=GREY, linewidth=1, linestyle="--", label="prediction = target")
     panel.scatter(target, prediction, s=14, color=BLUE, alpha=0.5, linewidths=0)
@@ -218,7 +218,7 @@ def texts(lines: Sequence[str]) -> "Figure":
     width = 120
     wrapped = [[line[at : at + width] for at in range(0, len(line), width)] for line in lines]
     rows = sum(map(len, wrapped)) + len(lines)
-    figure, (panel,) = _panels(1, 1, width=8.5, height=0.5 + 0.15 * rows, grid=False)
+    figure, (panel,) = create_panels(1, 1, width=8.5, height=0.5 + 0.15 * rows, grid=False)
     page = "\n\n".join("\n".join(escaped(part.replace("\n", "⏎")) for part in parts) for parts in wrapped)
     panel.text(0, 1, page, family="monospace", fontsize=8, va="top", transform=panel.transAxes)
     panel.set(title="Samples")
@@ -233,7 +233,7 @@ def scatter(real: np.ndarray | None, generated: np.ndarray) -> "Figure":
         if real is None
         else [("Data", real, GREY), ("Samples", generated, BLUE)]
     )
-    figure, panels = _panels(1, len(sets), width=4, height=4.4)
+    figure, panels = create_panels(1, len(sets), width=4, height=4.4)
     low, high = sets[0][1].min(0), sets[0][1].max(0)
     margin = 0.15 * (high - low)
     for panel, (title, points, color) in zip(panels, sets, strict=True):
@@ -253,16 +253,19 @@ def images(x: np.ndarray, columns: int | None = None, title: str = "Samples") ->
     framed = np.pad(np.concatenate([x, blank]), ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=1)
     grid = framed.reshape(rows, columns, *framed.shape[1:]).swapaxes(1, 2)
     grid = grid.reshape(rows * framed.shape[1], columns * framed.shape[2], -1)
-    figure, (panel,) = _panels(1, 1, width=6, height=6 * grid.shape[0] / grid.shape[1] + 0.4, grid=False)
+    figure, (panel,) = create_panels(
+        1, 1, width=6, height=6 * grid.shape[0] / grid.shape[1] + 0.4, grid=False
+    )
     panel.imshow(grid.squeeze(-1) if grid.shape[-1] == 1 else grid, cmap="gray", vmin=0, vmax=1)
     panel.set(title=title)
     panel.axis("off")
     return figure
 
 
-def _panels(
+def create_panels(
     rows: int, columns: int, *, width: float, height: float, grid: bool = True
 ) -> "tuple[Figure, list[Axes]]":
+    """Creates a figure of panels, each of `width` by `height` inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(

@@ -20,7 +20,7 @@ from runner.compose.command_line import compose
 from runner.compose.tree import is_reference, leaves
 from runner.core.abilities import Sampling, batches_per_step, supports
 from runner.errors import is_deliberate
-from runner.evaluators import Samples
+from runner.evaluators import Means, Samples
 from runner.testing.tracing import trace
 
 MLP, CNN = "net.hidden_sizes=[8]", ["net=cnn", "net.channels=[4]", "net.hidden_sizes=[8]"]
@@ -107,6 +107,9 @@ OTHER = {  # values where the guess is refused, or is none
     "dataset.task": "regression",
     "dataset.inputs": "x2",
     "dataset.target": "z",
+    "scenario.class_weights": "balanced",
+    "evaluation.metrics": "[runner.metrics.auc]",
+    "evaluation.per_target": "[runner.metrics.mae]",
     "dataset.channels": 1,
     "dataset.columns": "[a]",
     "dataset.drop": "[b]",
@@ -213,6 +216,11 @@ def facts(words):
             yield jax.device_get(source.batch(key, item))
     if isinstance(evaluator, Samples):
         yield evaluator.size
+    if isinstance(evaluator, Means):
+        yield [
+            [function.__name__ for function in functions]
+            for functions in (evaluator.metrics, evaluator.per_target)
+        ]
     spec, key = dataset.train.spec, jax.random.key(0)
     first = trace(scenario.init, key, spec)
     yield program_of(first)

@@ -105,6 +105,48 @@ def test_accuracy_and_log_loss_of_ragged_batches_are_those_of_scikit_learn():
     assert metrics["accuracy"] == pytest.approx(accuracy_score(y, X.argmax(1)), abs=1e-12)
 
 
+def weighted(class_weights):
+    net = (lambda key, x: {"w": jnp.eye(3)}, lambda params, x: x @ params["w"])
+    loss = optax.losses.softmax_cross_entropy_with_integer_labels
+    return Supervised(net, optax.sgd(0.1), loss, False, class_weights=class_weights)
+
+
+def test_the_losses_of_classes_are_weighted_as_in_scikit_learn():
+    from sklearn.metrics import log_loss
+    from sklearn.utils.class_weight import compute_class_weight
+
+    y = np.int32([0] * 20 + [1] * 16 + [2] * 4)
+    balanced = compute_class_weight("balanced", classes=np.arange(3), y=y)
+    odds = np.exp(np.float64(X))
+    for setting, weights in (("balanced", balanced), ([1.0, 0.0, 5.0], np.array([1.0, 0.0, 5.0]))):
+        source = Arrays({"x": X, "y": y}, None)
+        scenario = weighted(setting)
+        state = scenario.init(KEY, source.spec)
+        np.testing.assert_allclose(state.weights, weights, rtol=1e-6)
+        each = log_loss(y, odds / odds.sum(1, keepdims=True), sample_weight=weights[y]) * weights[y].mean()
+        _, metrics = scenario.step(KEY, state, {"x": X, "y": y})
+        np.testing.assert_allclose(metrics["loss"], each, rtol=1e-5)
+        np.testing.assert_allclose(
+            scenario.evaluate(KEY, state, {"x": X, "y": y})["loss"].mean(), each, rtol=1e-5
+        )
+
+
+def test_class_weights_that_do_not_fit_are_refused():
+    spec = Spec.of({"x": X, "y": np.arange(40) % 3})
+    with pytest.raises(ValueError, match=r"^class_weights: 2 weights, but the data has 3 classes"):
+        weighted([1.0, 2.0]).init(KEY, spec)
+    for wrong in ("equal", [1.0, -1.0, 1.0], [1.0, float("inf"), 1.0]):
+        with pytest.raises(
+            ValueError, match=r"^class_weights: .* is neither null, balanced nor a list of finite"
+        ):
+            weighted(wrong)
+
+
+def test_a_class_without_training_rows_has_no_weight():
+    spec = Spec.of({"x": X, "y": np.arange(40) % 2}, classes=3)
+    np.testing.assert_allclose(weighted("balanced").init(KEY, spec).weights, [2 / 3, 2 / 3, 0], rtol=1e-6)
+
+
 def test_the_confusion_of_classes_is_counted_true_by_given():
     net = (lambda key, x: {"w": jnp.eye(3)}, lambda params, x: x @ params["w"])
     scenario = Supervised(net, optax.sgd(0.1), optax.losses.softmax_cross_entropy_with_integer_labels, False)
