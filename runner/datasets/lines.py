@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from runner.core import Spec
+from runner.core.vocabulary import encode
 from runner.datasets.files import read
 from runner.datasets.inputs import Inputs
 
@@ -32,21 +33,22 @@ def continued(texts: Sequence[str], spec: Spec, path: str = "the texts") -> Inpu
 
     Args:
         texts: the rows.
-        spec: of the data of a language model, whose vocabulary are characters.
+        spec: of the data of a language model.
         path: where the texts are from, for messages.
     """
-    indices = {token: index for index, token in enumerate(spec.vocabulary)}
     (length,) = spec.shape("x")
-    rows, problems = [], []
+    rows, tokens, problems = [], [], []
     for row, content in enumerate(texts):
-        unknown = [character for character in content if character not in indices]
-        if unknown or not content:
-            what = f"{unknown[0]!r} is not in the vocabulary of the run" if unknown else "is empty"
-            problems.append(f"line {row + 1} of {path}: {what}")
+        try:
+            found = encode(spec.vocabulary, content)
+            if not found:
+                raise ValueError("is empty")
+        except ValueError as error:
+            problems.append(f"line {row + 1} of {path}: {error}")
         else:
             rows.append(row)
+            tokens.append(found[-length:])
     x, ends = np.zeros((len(rows), length), np.int32), np.zeros(len(rows), np.int32)
-    for number, row in enumerate(rows):
-        tokens = [indices[character] for character in texts[row][-length:]]
-        x[number, : len(tokens)], ends[number] = tokens, len(tokens) - 1
+    for number, last in enumerate(tokens):
+        x[number, : len(last)], ends[number] = last, len(last) - 1
     return Inputs(x, np.array(rows, int), tuple(texts), tuple(problems), len(texts), ends=ends)

@@ -16,6 +16,7 @@ from runner.commands.predict import _columns, _path
 from runner.core import Spec
 from runner.datasets.images import rows
 from runner.datasets.inputs import inputs_of
+from runner.datasets.lines import continued
 from runner.runs.predictions import Predicted
 from runner.storage.checkpoints import Checkpoints
 
@@ -130,6 +131,14 @@ def test_each_line_of_a_text_is_continued_by_one_token(runs, tmp_path):
     np.testing.assert_allclose(written.row(2)[3:], expected, rtol=1e-4)
     assert written["next"].is_null().to_list() == [False, True, False, True]
     np.testing.assert_allclose(run.predict(["ab"]), run.predict("lines.txt")[:1], rtol=1e-3, atol=1e-5)
+
+
+def test_a_text_has_the_tokens_that_a_prompt_has():
+    spec = Spec({"x": ((4,), "int32")}, vocabulary=["a", "b", "ab", "abba"])
+    inputs = continued(["abab", "abba", "bababababb", "c"], spec)
+    assert inputs.x.tolist() == [[2, 2, 0, 0], [3, 0, 0, 0], [2, 2, 2, 1]]
+    assert (inputs.rows.tolist(), inputs.ends.tolist()) == ([0, 1, 2], [1, 0, 3])
+    assert inputs.problems == ("line 4 of the texts: 'c' is not in the vocabulary of this run",)
 
 
 def test_the_images_of_a_folder_are_predicted_by_name(monkeypatch):
