@@ -52,7 +52,9 @@ def pieces_of(files: list[Path], field: str, normalize: str | None) -> Iterator[
     form = cast("Form", normalize)  # which `text` has checked
     for file in files:
         for piece in _records(file, field) if file.suffix == ".jsonl" else _blocks(file):
-            yield piece if normalize is None else piece._replace(text=unicodedata.normalize(form, piece.text))
+            yield (
+                piece if normalize is None else Piece(unicodedata.normalize(form, piece.text), piece.is_last)
+            )
 
 
 def _blocks(file: Path) -> Iterator[Piece]:

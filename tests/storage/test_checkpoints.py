@@ -304,5 +304,5 @@ def test_killed_at_any_call_that_changes_a_file_every_step_is_whole_and_saving_g
 
 @pytest.mark.slow
 def test_with_steps_in_sight_before_they_are_sealed_kills_would_leave_broken_ones():
-    (tally,) = faults.calls.killed(every=4, seed=0, weak="seal", last=160)
+    (tally,) = faults.calls.killed(every=4, seed=0, disabled="seal", last=160)
     assert tally.lost > 0

@@ -170,7 +170,7 @@ def test_of_many_starts_one_writes_and_a_killed_owner_is_followed_at_once():
 
 
 def test_without_the_lock_several_would_write():
-    race, _ = faults.starts.starts(trials=1, weak="lock")
+    race, _ = faults.starts.starts(trials=1, disabled="lock")
     assert race.silent == 1
 
 

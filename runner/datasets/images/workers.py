@@ -1,5 +1,6 @@
 """Processes that decode images, because threads would wait for Python's lock at small ones."""
 
+import contextlib
 import marshal
 import math
 import os
@@ -84,5 +85,5 @@ def _end(threads: ThreadPoolExecutor, processes: list[subprocess.Popen]) -> None
     threads.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.kill()
-        with process:  # which closes its pipes and waits for its end
+        with contextlib.suppress(BrokenPipeError), process:  # which closes its pipes and waits for its end
             pass
