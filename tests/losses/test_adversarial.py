@@ -84,6 +84,8 @@ def test_every_config_names_a_loss_that_gives_one_value_for_each_example(path):
         np.testing.assert_allclose(
             loss(jnp.log(jnp.array([[3.0, 1.0]])), jnp.array([1]), **config), [math.log(4)]
         )
+    elif path.stem == "focal":
+        assert loss(jnp.zeros((6, 3)), jnp.ones(6, jnp.int32), **config).shape == (6,)
     else:
         assert loss(jnp.zeros((6, 3)), jnp.ones((6, 3)), **config).shape == (6, 3)
 
