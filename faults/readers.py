@@ -19,6 +19,7 @@ from faults.tally import Tally
 from runner import open_run
 from runner.cli import main
 from runner.commands import listings
+from runner.commands.ls import ls
 from runner.errors import Misfit
 from runner.runs import comparison
 from runner.storage.checkpoints import Checkpoints
@@ -134,7 +135,7 @@ def _opened(path: Path) -> None:
 
 
 def _listed(path: Path) -> None:
-    listings.ls(str(path.parent))
+    ls(str(path.parent))
     listings.status(str(path))
     listings.show(str(path))
 

@@ -28,7 +28,7 @@ COMMANDS = {
 }
 FREE = {  # also free: the horizon of an optimizer without a schedule
     *["steps", "figures", "allow", "traceback", "loop.steps", "loop.log_every", "loop.evaluate_every"],
-    *["loop.save_every", "loop.patience", *LABELS],
+    *["loop.save_every", "loop.patience", "evaluation.metrics", "evaluation.per_target", *LABELS],
 }
 SCHEDULED = {"diffusion", "language_model", "ppo"}
 ORIGIN = {"versions": {}, "device": "cpu", "processors": 1, "data": "as it was"}

@@ -7,6 +7,7 @@ import os
 import sys
 
 from runner.cli import main
+from runner.datasets.images import decoding
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = {  # events with the number of paths that begin their details
@@ -17,6 +18,7 @@ OTHERS = {
     *("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "webbrowser.open"),
     *("socket.connect", "socket.getaddrinfo", "socket.sendto", "pickle.find_class", "ctypes.dlopen"),
 }
+DECODER = ["-P", decoding.__file__]
 
 
 class Watch:
@@ -58,6 +60,8 @@ class Watch:
             return details[0].partition(".")[0] not in self._known
         if event == "exec":
             return getattr(details[0], "co_filename", "").startswith(self._folder)
+        if event == "subprocess.Popen":
+            return list(details[1][1:]) != DECODER  # which only decodes images
         return event in OTHERS
 
     def _may_write(self, path, descriptor):
