@@ -75,6 +75,7 @@ def test_each_member_of_a_sweep_of_rates_is_the_same_run_alone(tmp_path, scenari
         assert equal(tmp_path / "sweep" / str(number), alone)
 
 
+@pytest.mark.slow
 def test_members_that_differ_in_floats_and_seeds_share_one_compiled_program(compiled):
     jax.clear_caches()
     main(

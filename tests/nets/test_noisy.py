@@ -49,6 +49,7 @@ def test_the_variance_matters(name, build):
     assert not jnp.allclose(apply(x, variance)[0], apply(x, variance[::-1])[0])
 
 
+@pytest.mark.slow
 @nets
 def test_gradients_reach_every_parameter_and_no_native_convolution_remains(name, build):
     net, params, state, x, variance = build(name)

@@ -66,6 +66,7 @@ def test_a_resumed_run_takes_nothing_again(donor):
     assert steps[0] == 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_needs_the_other_run_no_more(donor, capsys):
     shutil.copytree(donor.path, "other")
     train("run", "init_from=other", "loop.save_every=3", "seeds=2", steps=4, opened="run/members/1")
